@@ -1,0 +1,123 @@
+"""What can go wrong, as one tree. `str(error)` is one sentence: what happened, and what to do.
+
+HolySheepError
+├── UsageError                 the magic's line or an argument is wrong
+├── ConfigurationError         a setting is missing or wrong; nothing was sent
+│   ├── MissingKeyError            no API key
+│   └── LocalModelError            the built-in model cannot be fetched, checked or loaded
+├── TransportError             the network, before or during an answer
+│   ├── ConnectionFailedError      never reached the server
+│   ├── StalledError               no data for the idle timeout
+│   ├── DisconnectedError          the stream ended before the answer did
+│   └── StatusError                an HTTP status other than 200, its body still without meaning
+├── ProtocolError              what came is not what the protocol says
+└── APIError                   the server said no
+    ├── AuthenticationError        401, 403
+    ├── QuotaError                 402
+    ├── ModelNotFoundError         404
+    ├── ContextWindowError         the conversation is longer than the model takes
+    ├── BadRequestError            400, 413, 422
+    ├── RateLimitError             429
+    └── ServerError                5xx, or an error object in the middle of the stream
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class HolySheepError(Exception):
+    """Everything this package raises on purpose.
+
+    `details` is what the server or the library below said, word for word, or "".
+    """
+
+    def __init__(self, sentence: str, *, details: str = "") -> None:
+        super().__init__(sentence)
+        self.details = details
+
+
+class UsageError(HolySheepError):
+    """The magic's line or an argument is wrong; nothing was sent."""
+
+
+class ConfigurationError(HolySheepError):
+    """A setting is missing or wrong; nothing was sent."""
+
+
+class MissingKeyError(ConfigurationError):
+    """No API key where one is needed."""
+
+
+class LocalModelError(ConfigurationError):
+    """The built-in model cannot be fetched, checked or loaded."""
+
+
+class TransportError(HolySheepError):
+    """The network failed, before or during an answer."""
+
+
+class ConnectionFailedError(TransportError):
+    """The server was never reached: name, refusal, TLS or connect timeout."""
+
+
+class StalledError(TransportError):
+    """Nothing came for the idle timeout."""
+
+
+class DisconnectedError(TransportError):
+    """The stream ended before the answer did."""
+
+
+class StatusError(TransportError):
+    """An HTTP status other than 200. `body` is text; what it means, the wire knows."""
+
+    def __init__(self, status_code: int, body: str, headers: Mapping[str, str]) -> None:
+        super().__init__(f"The server answered with HTTP status {status_code}.", details=body)
+        self.status_code = status_code
+        self.body = body
+        self.headers = dict(headers)
+
+
+class ProtocolError(HolySheepError):
+    """What came is not what the protocol says."""
+
+
+class APIError(HolySheepError):
+    """The server said no. `status_code` is 0 for an error object inside a stream."""
+
+    def __init__(self, sentence: str, *, status_code: int = 0, code: Any = None, details: str = "") -> None:
+        super().__init__(sentence, details=details)
+        self.status_code = status_code
+        self.code = code
+
+
+class AuthenticationError(APIError):
+    """401 or 403: the key is wrong, or not allowed to do this."""
+
+
+class QuotaError(APIError):
+    """402: the account has no credit left."""
+
+
+class ModelNotFoundError(APIError):
+    """404: the endpoint has no such model."""
+
+
+class ContextWindowError(APIError):
+    """The conversation is longer than the model takes."""
+
+
+class BadRequestError(APIError):
+    """400, 413 or 422: the server does not take this request as it is."""
+
+
+class RateLimitError(APIError):
+    """429: too many requests. `retry_after_s` is what the server asked for, or None."""
+
+    retry_after_s: float | None = None
+
+
+class ServerError(APIError):
+    """5xx, or an error object in the middle of the stream."""
