@@ -11,6 +11,7 @@ HolySheepError
 │   ├── DisconnectedError          the stream ended before the answer did
 │   └── StatusError                an HTTP status other than 200, its body still without meaning
 ├── ProtocolError              what came is not what the protocol says
+├── AnswerFormatError          the answer is whole, but not in the format that was asked for
 └── APIError                   the server said no
     ├── AuthenticationError        401, 403
     ├── QuotaError                 402
@@ -82,6 +83,10 @@ class StatusError(TransportError):
 
 class ProtocolError(HolySheepError):
     """What came is not what the protocol says."""
+
+
+class AnswerFormatError(HolySheepError):
+    """The answer is whole, but not in the format that was asked for; its text is kept."""
 
 
 class APIError(HolySheepError):

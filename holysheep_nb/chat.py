@@ -1,0 +1,244 @@
+"""Chat: conversation + transport + view, put together. And the plainest door, which needs no notebook."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import queue
+from collections.abc import AsyncGenerator, Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from . import agent
+from .config import Endpoint, Settings
+from .conversation import Conversation, Turn
+from .errors import AnswerFormatError, UsageError
+from .events import Event, TextDelta
+from .kernel import stream_thread, wait_ticking
+from .run import Request, Run
+from .transports.sse import SSETransport
+from .view import open_view
+from .view.frozen import strip_fence
+from .wire import chat_completions
+
+_transports: dict[tuple[Endpoint, float, float], SSETransport] = {}
+
+
+async def _close_transports() -> None:
+    while _transports:
+        _, transport = _transports.popitem()
+        await transport.aclose()
+
+
+def _open_transport(settings: Settings, endpoint: Endpoint) -> SSETransport:
+    """The connection pool of this endpoint. Called on the stream thread, to which it belongs."""
+    key = (endpoint, settings.connect_timeout_s, settings.idle_timeout_s)
+    if key not in _transports:
+        if not _transports:
+            stream_thread.at_exit(_close_transports)
+        _transports[key] = SSETransport(
+            endpoint.base_url,
+            endpoint.read_key,
+            connect_timeout_s=settings.connect_timeout_s,
+            idle_timeout_s=settings.idle_timeout_s,
+        )
+    return _transports[key]
+
+
+class Chat:
+    """A conversation with a model.
+
+        chat = Chat(model="gpt-4.1")
+        run = await chat.ask("Why is the sky blue?")     # in a notebook the answer streams below the cell
+        run = chat.ask("And at sunset?"); run.result()   # the same in synchronous code
+        async for event in chat.stream("In one line?"): ...
+
+    model, system      for prompts that name no other; the settings' where None
+    base_url           another endpoint than the settings'; it needs `api_key_name`
+    api_key_name       the environment variable that holds the key
+    parameters         go into each request as they are: `temperature=0.2, max_tokens=500, seed=1, ...`
+    """
+
+    def __init__(
+        self,
+        model: str | None = None,
+        *,
+        system: str | None = None,
+        base_url: str | None = None,
+        api_key_name: str | None = None,
+        settings: Settings | None = None,
+        **parameters: Any,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.model = model
+        self.system = system
+        self.base_url = base_url
+        self.api_key_name = api_key_name
+        self.parameters = parameters
+        self.conversation = Conversation()
+        self.runs: list[Run] = []
+
+    def __repr__(self) -> str:
+        return f"<Chat {self.model or self.settings.resolved_model()}, {len(self.conversation.exchanges)} exchanges>"
+
+    def ask(
+        self,
+        prompt: str,
+        *,
+        model: str | None = None,
+        system: str | None = None,
+        base_url: str | None = None,
+        api_key_name: str | None = None,
+        answer_format: str = "markdown",
+        cell: str | None = None,
+        afresh: bool = False,
+        live: bool = False,
+        label: str = "",
+        show: bool = True,
+        shows_error: bool = True,
+        listener: Callable[[Event | None], None] | None = None,
+        **parameters: Any,
+    ) -> Run:
+        """Sends a prompt with the conversation above it; the answer streams while you go on.
+
+        cell          the cell that asks: asking again from it replaces its exchange
+        afresh        leaves out what was said above
+        live          keeps the widget instead of freezing it into markdown
+        show          False streams without showing anything
+        shows_error   False leaves an error's sentence to whoever raises it
+        listener      is called on the stream thread with each event, and with None at the end
+
+        Raises `UsageError` and `ConfigurationError` at once, before anything is sent; what goes wrong
+        later is raised when the run is awaited.
+        """
+        turns = [Turn.user(prompt), Turn("assistant")]
+        if not prompt.strip():
+            raise UsageError("The prompt is empty: write it below the first line of the cell.")
+        asked = model or self.model or self.settings.resolved_model()
+        endpoint = self.settings.endpoint(base_url or self.base_url, api_key_name or self.api_key_name)
+        endpoint.read_key()
+        exchange = self.conversation.begin(cell, turns, afresh=afresh)
+        earlier = self.conversation.context(exchange)
+        body = chat_completions.request_body(
+            asked,
+            chat_completions.messages_from_turns(
+                [turn for e in earlier for turn in e.turns] + turns[:1],
+                self.system_prompt(system),
+            ),
+            {**self._default_parameters(), **self.parameters, **parameters},
+        )
+        request = Request(
+            prompt=prompt,
+            model=asked,
+            body=body,
+            host=urlsplit(endpoint.base_url).netloc,
+            earlier_cells=len(earlier),
+            answer_format=answer_format,
+            label=label,
+            cell=exchange.key,
+        )
+
+        def answer() -> AsyncGenerator[Event, None]:
+            return agent.respond(_open_transport(self.settings, endpoint), body)
+
+        run = Run(request, turns, answer, _read_json if answer_format == "json" else str)
+        self.runs.append(run)
+        if listener is not None:
+            run.subscribe(listener)
+        view = open_view(live=live, hidden=not show, shows_error=shows_error)
+        return run.start(view) if view else run.start()
+
+    async def stream(self, prompt: str, **options: Any) -> AsyncGenerator[Event, None]:
+        """The events of the answer, as they come. Takes what `ask` takes; shows nothing unless told.
+
+        Leaving the loop early stops the run. Raises `HolySheepError` at the end of a run that failed.
+        """
+        loop = asyncio.get_running_loop()
+        events: asyncio.Queue[Event | None] = asyncio.Queue()
+
+        def listen(event: Event | None) -> None:
+            loop.call_soon_threadsafe(events.put_nowait, event)
+
+        run = self.ask(prompt, **{"show": False, **options}, listener=listen)
+        try:
+            while (event := await events.get()) is not None:
+                yield event
+        finally:
+            run.stop()
+        run.raise_error()
+
+    def stop(self) -> int:
+        """Stops every run that is still going. Gives how many there were."""
+        going = self.going()
+        for run in going:
+            run.stop()
+        return len(going)
+
+    def going(self) -> list[Run]:
+        """The runs that have not ended."""
+        return [run for run in self.runs if not run.is_finished]
+
+    def reset(self) -> None:
+        """Forgets the conversation. Runs and outputs stay as they are."""
+        self.conversation.reset()
+
+    async def list_models(self) -> list[str]:
+        """The names of the models the endpoint offers. Raises `HolySheepError`."""
+        endpoint = self.settings.endpoint(self.base_url, self.api_key_name)
+        endpoint.read_key()
+
+        async def ask() -> list[str]:
+            return await agent.list_models(_open_transport(self.settings, endpoint))
+
+        return await wait_ticking(stream_thread.submit(ask()))
+
+    def system_prompt(self, given: str | None = None) -> str:
+        """The system prompt of a request: the given one, else this chat's, else the settings'."""
+        return next((text for text in (given, self.system) if text is not None), self.settings.system)
+
+    def _default_parameters(self) -> dict[str, Any]:
+        return {"max_tokens": self.settings.max_tokens, "temperature": self.settings.temperature}
+
+
+def _read_json(text: str) -> Any:
+    try:
+        return json.loads(strip_fence(text))
+    except ValueError as error:
+        raise AnswerFormatError(f"The answer is not JSON ({error}); its text is kept.") from None
+
+
+def stream_chat_completion_sse(
+    model: str,
+    messages: list[dict[str, Any]],
+    max_tokens: int | None = 2048,
+    *,
+    settings: Settings | None = None,
+    **parameters: Any,
+) -> Iterator[str]:
+    """The text of the answer to `messages`, piece by piece: for scripts and synchronous code.
+
+        for text in stream_chat_completion_sse("gpt-4.1", [{"role": "user", "content": "Hello"}]):
+            print(text, end="", flush=True)
+
+    Leaving the loop early ends the request. Raises `HolySheepError`.
+    """
+    settings = settings or Settings()
+    endpoint = settings.endpoint()
+    endpoint.read_key()
+    body = chat_completions.request_body(model, messages, {"max_tokens": max_tokens, **parameters})
+    request = Request(prompt="", model=model, body=body, host=urlsplit(endpoint.base_url).netloc)
+    run = Run(request, [Turn("assistant")], lambda: agent.respond(_open_transport(settings, endpoint), body))
+    events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+    run.subscribe(events.put)
+    return _texts(run, events)
+
+
+def _texts(run: Run, events: queue.SimpleQueue[Event | None]) -> Iterator[str]:
+    run.start()
+    try:
+        while (event := events.get()) is not None:
+            if isinstance(event, TextDelta):
+                yield event.text
+    finally:
+        run.stop()
+    run.raise_error()

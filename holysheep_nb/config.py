@@ -1,0 +1,128 @@
+"""Settings: traits with their environment variables, and the checks that keep the key at home."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from traitlets import Float, Int, Unicode
+from traitlets.config import Configurable
+
+from .errors import ConfigurationError, MissingKeyError
+
+DEFAULT_BASE_URL = "https://api.holysheep.ai/v1"
+DEFAULT_MODEL = "gpt-4.1"
+DEFAULT_KEY_NAME = "HOLYSHEEP_API_KEY"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where requests go, and the name of the environment variable that holds the key for it."""
+
+    base_url: str
+    api_key_name: str
+
+    def read_key(self) -> str:
+        """The key, from the environment, now. Raises `MissingKeyError` or `ConfigurationError`."""
+        key = os.environ.get(self.api_key_name, "").strip()
+        if not key:
+            raise MissingKeyError(
+                f"There is no API key: set {self.api_key_name}, or run `%holysheep local` for a small "
+                "built-in model that needs none."
+            )
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise ConfigurationError(
+                f"The value of {self.api_key_name} cannot be an API key: it holds spaces or characters "
+                "beyond ASCII."
+            )
+        return key
+
+
+class Settings(Configurable):
+    """What a request needs to know. Each trait can be set in ipython_config.py, or with
+    `%config HolySheepMagics.model = "..."`; environment variables are read when a request is made.
+    """
+
+    model = Unicode(
+        "", help="Model that answers when none is named. Empty: HOLYSHEEP_MODEL, else gpt-4.1."
+    ).tag(config=True)
+    base_url = Unicode(
+        "", help=f"Address of the API up to /v1. Empty: HOLYSHEEP_BASE_URL, else {DEFAULT_BASE_URL}."
+    ).tag(config=True)
+    api_key_name = Unicode(
+        DEFAULT_KEY_NAME, help="Name of the environment variable that holds the API key."
+    ).tag(config=True)
+    system = Unicode("", help="System prompt for cells that give none.").tag(config=True)
+    max_tokens = Int(
+        None, allow_none=True, help="Most tokens of an answer; None leaves it to the model."
+    ).tag(config=True)
+    temperature = Float(None, allow_none=True, help="Sampling temperature; None leaves it to the model.").tag(
+        config=True
+    )
+    connect_timeout_s = Float(10.0, min=0.1, help="Seconds until a connection stands.").tag(config=True)
+    idle_timeout_s = Float(
+        120.0,
+        min=0.1,
+        help="Longest silence while an answer streams, in seconds. There is no limit in total.",
+    ).tag(config=True)
+
+    def resolved_model(self) -> str:
+        """The model that answers when none is named: the trait, else the environment, else the default."""
+        return self.model.strip() or os.environ.get("HOLYSHEEP_MODEL", "").strip() or DEFAULT_MODEL
+
+    def resolved_base_url(self) -> str:
+        """The address of the API: the trait, else the environment, else the default."""
+        return self.base_url.strip() or os.environ.get("HOLYSHEEP_BASE_URL", "").strip() or DEFAULT_BASE_URL
+
+    def endpoint(self, base_url: str | None = None, api_key_name: str | None = None) -> Endpoint:
+        """Where a request goes. Raises `ConfigurationError` for an address that must not get the key.
+
+        The key named in the settings belongs to the settings' host; another host needs a key of its own.
+        """
+        configured = check_base_url(self.resolved_base_url())
+        if base_url is None:
+            return Endpoint(configured, api_key_name or self.api_key_name)
+        asked = check_base_url(base_url)
+        if api_key_name is None and urlsplit(asked).netloc != urlsplit(configured).netloc:
+            raise ConfigurationError(
+                f"{self.api_key_name} belongs to {urlsplit(configured).netloc}: name the key for "
+                f"{urlsplit(asked).netloc} with --api-key-name."
+            )
+        return Endpoint(asked, api_key_name or self.api_key_name)
+
+
+def check_base_url(url: str) -> str:
+    """The address without its trailing slash. Raises `ConfigurationError` with what is wrong."""
+    url = url.strip().rstrip("/")
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise ConfigurationError(f"The address {url!r} cannot be read ({error}).") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise ConfigurationError(
+            f"The address {url!r} needs a scheme and a host, as in {DEFAULT_BASE_URL}: set HOLYSHEEP_BASE_URL."
+        )
+    if parts.username or parts.password:
+        raise ConfigurationError(
+            f"The address of {host} must not hold a name or password: the key goes elsewhere."
+        )
+    if parts.query or parts.fragment:
+        raise ConfigurationError(f"The address {url!r} must end before '?' and '#'.")
+    if parts.scheme == "http" and not is_loopback(host):
+        raise ConfigurationError(
+            f"The key is not sent over plain http to {host}: use https://, or an address on this machine."
+        )
+    return url
+
+
+def is_loopback(host: str) -> bool:
+    """True for names and addresses of this machine alone."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,346 @@
+"""Turns, what they are made of, and the conversation of a notebook's cells.
+
+`Turn.apply` is the only place where events become state. It answers with the *ops* that say what
+changed, which is what a view forwards:
+
+    ["part", index, {...}]       a part was opened, or its metadata changed
+    ["append", index, text]      text was appended to the growing field of a part
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from .events import (
+    Event,
+    PayloadSkipped,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    TurnFinished,
+    TurnStarted,
+    UsageReported,
+)
+
+Op: TypeAlias = list[Any]
+Role: TypeAlias = Literal["user", "assistant"]
+
+
+class _GrowingPart:
+    """A part with one text field that only grows. Fragments are joined when somebody reads them."""
+
+    type: ClassVar[str]
+    growing_field: ClassVar[str] = "text"
+    __slots__ = ("_fragments",)
+
+    def __init__(self, text: str = "") -> None:
+        self._fragments = [text] if text else []
+
+    def append(self, text: str) -> None:
+        self._fragments.append(text)
+
+    def read(self) -> str:
+        if len(self._fragments) > 1:
+            self._fragments = ["".join(self._fragments)]
+        return self._fragments[0] if self._fragments else ""
+
+    def metadata(self) -> dict[str, Any]:
+        return {}
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"type": self.type, **self.metadata(), self.growing_field: self.read()}
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.to_dict() == self.to_dict()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.to_dict()!r})"
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class TextPart(_GrowingPart):
+    """Text of a speaker."""
+
+    type = "text"
+    __slots__ = ()
+
+    @property
+    def text(self) -> str:
+        """All of it so far."""
+        return self.read()
+
+
+class ReasoningPart(_GrowingPart):
+    """What the model thought before it answered. `seconds` is how long, None while it thinks."""
+
+    type = "reasoning"
+    __slots__ = ("_started", "seconds")
+
+    def __init__(self, text: str = "", seconds: float | None = None) -> None:
+        super().__init__(text)
+        self.seconds = seconds
+        self._started = time.monotonic()
+
+    @property
+    def text(self) -> str:
+        """All of it so far."""
+        return self.read()
+
+    def metadata(self) -> dict[str, Any]:
+        return {"seconds": self.seconds}
+
+    def close(self) -> bool:
+        """Notes how long it took. True if it was still open."""
+        if self.seconds is not None:
+            return False
+        self.seconds = round(time.monotonic() - self._started, 1)
+        return True
+
+
+class ToolCallPart(_GrowingPart):
+    """A call the model wants made. `arguments` is the JSON text as the model wrote it."""
+
+    type = "tool_call"
+    growing_field = "arguments"
+    __slots__ = ("call_id", "name")
+
+    def __init__(self, arguments: str = "", call_id: str = "", name: str = "") -> None:
+        super().__init__(arguments)
+        self.call_id = call_id
+        self.name = name
+
+    @property
+    def arguments(self) -> str:
+        """The JSON text so far."""
+        return self.read()
+
+    def metadata(self) -> dict[str, Any]:
+        return {"call_id": self.call_id, "name": self.name}
+
+
+Part: TypeAlias = TextPart | ReasoningPart | ToolCallPart
+
+
+def _part_from_dict(data: dict[str, Any]) -> Part:
+    match data["type"]:
+        case "text":
+            return TextPart(data["text"])
+        case "reasoning":
+            return ReasoningPart(data["text"], data.get("seconds"))
+        case "tool_call":
+            return ToolCallPart(data["arguments"], data.get("call_id", ""), data.get("name", ""))
+        case other:
+            raise ValueError(f"There is no part of type {other!r}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens as the server counted them."""
+
+    input_tokens: int
+    output_tokens: int
+
+    def to_dict(self) -> dict[str, int]:
+        """As JSON."""
+        return {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
+
+
+@dataclass(slots=True)
+class Turn:
+    """One speaker's contribution: a list of parts that only grow."""
+
+    role: Role
+    parts: list[Part] = field(default_factory=list)
+    model: str = ""
+    finish_reason: str | None = None
+    usage: Usage | None = None
+    skipped: list[str] = field(default_factory=list)
+    _calls: dict[int, int] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def user(cls, text: str) -> Turn:
+        """What a person said."""
+        return cls("user", [TextPart(text)])
+
+    @property
+    def text(self) -> str:
+        """The text of all text parts, in order, without reasoning."""
+        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+
+    def apply(self, event: Event) -> list[Op]:
+        """Folds one event in, and says what changed."""
+        match event:
+            case TextDelta(text):
+                return self._append(TextPart, text)
+            case ReasoningDelta(text):
+                return self._append(ReasoningPart, text)
+            case ToolCallDelta():
+                return self._append_call(event)
+            case UsageReported(input_tokens, output_tokens):
+                self.usage = Usage(input_tokens, output_tokens)
+            case TurnStarted(model):
+                self.model = model or self.model
+            case TurnFinished(reason):
+                self.finish_reason = reason
+                return self.close()
+            case PayloadSkipped(reason):
+                self.skipped.append(reason)
+        return []
+
+    def close(self) -> list[Op]:
+        """Ends what is still open, as when the stream is cut, and says what changed."""
+        last = self.parts[-1] if self.parts else None
+        if isinstance(last, ReasoningPart) and last.close():
+            return [["part", len(self.parts) - 1, last.metadata()]]
+        return []
+
+    def _append(self, kind: type[TextPart] | type[ReasoningPart], text: str) -> list[Op]:
+        last = self.parts[-1] if self.parts else None
+        if type(last) is kind:
+            last.append(text)
+            return [["append", len(self.parts) - 1, text]]
+        return self._open(kind(text))
+
+    def _open(self, part: Part) -> list[Op]:
+        ops = self.close()
+        self.parts.append(part)
+        ops.append(["part", len(self.parts) - 1, part.to_dict()])
+        return ops
+
+    def _append_call(self, event: ToolCallDelta) -> list[Op]:
+        position = self._calls.get(event.index)
+        if position is None:
+            self._calls[event.index] = len(self.parts)
+            return self._open(ToolCallPart(event.arguments, event.call_id, event.name))
+        part = self.parts[position]
+        assert isinstance(part, ToolCallPart)
+        ops: list[Op] = []
+        if (event.name and event.name != part.name) or (event.call_id and event.call_id != part.call_id):
+            part.name = event.name or part.name
+            part.call_id = event.call_id or part.call_id
+            ops.append(["part", position, part.metadata()])
+        if event.arguments:
+            part.append(event.arguments)
+            ops.append(["append", position, event.arguments])
+        return ops
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "role": self.role,
+            "parts": [part.to_dict() for part in self.parts],
+            "model": self.model,
+            "finish_reason": self.finish_reason,
+            "usage": self.usage.to_dict() if self.usage else None,
+            "skipped": list(self.skipped),
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Turn:
+        """What `to_dict` gave."""
+        usage = data.get("usage")
+        return cls(
+            data["role"],
+            [_part_from_dict(part) for part in data["parts"]],
+            data.get("model", ""),
+            data.get("finish_reason"),
+            Usage(**usage) if usage else None,
+            list(data.get("skipped", ())),
+        )
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A prompt and its answer, as one cell made them. `branches` are what earlier runs of the cell gave."""
+
+    key: str
+    turns: list[Turn]
+    starts_afresh: bool = False
+    branches: list[list[Turn]] = field(default_factory=list)
+
+    @property
+    def is_answered(self) -> bool:
+        """True once there is an answer with text that later prompts can build on."""
+        return len(self.turns) > 1 and self.turns[-1].finish_reason is not None and bool(self.turns[-1].text)
+
+
+@dataclass(slots=True)
+class Conversation:
+    """Exchanges in the order in which their cells first ran, addressed by cell."""
+
+    exchanges: list[Exchange] = field(default_factory=list)
+    _unkeyed: int = 0
+
+    def begin(self, key: str | None, turns: list[Turn], *, afresh: bool = False) -> Exchange:
+        """The exchange of cell `key`, now with `turns`. What the cell had before becomes a branch.
+
+        With `key` None it is a new exchange at the end. With `afresh` what stands above is not sent,
+        neither for this exchange nor for those below it.
+        """
+        if key is None:
+            self._unkeyed += 1
+            key = f"#{self._unkeyed}"
+        exchange = next((e for e in self.exchanges if e.key == key), None)
+        if exchange is None:
+            exchange = Exchange(key, turns, afresh)
+            self.exchanges.append(exchange)
+        else:
+            exchange.branches.append(exchange.turns)
+            exchange.turns = turns
+            exchange.starts_afresh = afresh
+        return exchange
+
+    def context(self, exchange: Exchange) -> list[Exchange]:
+        """The answered exchanges above `exchange` that are sent with it, oldest first."""
+        above: list[Exchange] = []
+        for earlier in self.exchanges:
+            if earlier.starts_afresh:
+                above = []
+            if earlier is exchange:
+                break
+            above.append(earlier)
+        return [] if exchange.starts_afresh else [e for e in above if e.is_answered]
+
+    def reset(self) -> None:
+        """Forgets everything."""
+        self.exchanges.clear()
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "exchanges": [
+                {
+                    "key": e.key,
+                    "starts_afresh": e.starts_afresh,
+                    "turns": _turns_to_list(e.turns),
+                    "branches": [_turns_to_list(branch) for branch in e.branches],
+                }
+                for e in self.exchanges
+            ]
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Conversation:
+        """What `to_dict` gave."""
+        exchanges = [
+            Exchange(
+                e["key"],
+                _turns_from_list(e["turns"]),
+                e["starts_afresh"],
+                [_turns_from_list(branch) for branch in e["branches"]],
+            )
+            for e in data["exchanges"]
+        ]
+        return cls(exchanges, sum(e.key.startswith("#") for e in exchanges))
+
+
+def _turns_to_list(turns: Iterable[Turn]) -> list[dict[str, Any]]:
+    return [turn.to_dict() for turn in turns]
+
+
+def _turns_from_list(turns: Iterable[dict[str, Any]]) -> list[Turn]:
+    return [Turn.from_dict(turn) for turn in turns]

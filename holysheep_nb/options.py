@@ -1,0 +1,155 @@
+"""The line of `%%holysheep`, read: options as people type them, refused in one sentence that helps."""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+import json
+import keyword
+import shlex
+from dataclasses import dataclass, field
+from typing import Any, NoReturn
+
+from .errors import UsageError
+
+FORMATS = ("markdown", "text", "code", "json")
+TRANSPORTS = ("sse",)
+
+
+@dataclass(frozen=True, slots=True)
+class CellOptions:
+    """What the line of a cell asks for. None means: as the settings say."""
+
+    model: str | None = None
+    system: str | None = None
+    parameters: dict[str, Any] = field(default_factory=dict)
+    answer_format: str = "markdown"
+    out: str | None = None
+    api_base: str | None = None
+    api_key_name: str | None = None
+    label: str = ""
+    is_background: bool = False
+    is_new: bool = False
+    is_live: bool = False
+    raises: bool = True
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(_sentence(message))
+
+
+def _build_parser() -> _Parser:
+    parser = _Parser(prog="%%holysheep", add_help=False, allow_abbrev=False)
+    add = parser.add_argument
+    add("model", nargs="?", metavar="MODEL", help="the model that answers")
+    add("-m", "--model", dest="model_option", metavar="MODEL", help="the same, as an option")
+    add("-s", "--system", metavar="TEXT", help="system prompt")
+    add("-t", "--temperature", type=float, metavar="X", help="sampling temperature")
+    add("--max-tokens", type=int, metavar="N", help="most tokens of the answer")
+    add(
+        "-o",
+        "--option",
+        nargs=2,
+        action="append",
+        default=[],
+        metavar=("KEY", "VALUE"),
+        help="any other parameter of the request; VALUE is JSON, or else text",
+    )
+    add(
+        "-f",
+        "--format",
+        choices=FORMATS,
+        default="markdown",
+        dest="answer_format",
+        help="code: the answer's code goes into a new cell below; json: it is parsed, see run.value",
+    )
+    add("--out", metavar="NAME", help="variable that gets the run")
+    add("-l", "--label", metavar="TEXT", default="", help="a name for %%holysheep show")
+    add("--bg", action="store_true", help="stream on while other cells run")
+    add("--new", action="store_true", help="leave out the cells above")
+    add("--live", action="store_true", help="keep the widget instead of freezing it into markdown")
+    add("--no-raise", action="store_true", help="an error does not fail the cell")
+    add("--transport", choices=TRANSPORTS, default="sse", help="how the answer comes")
+    add("--api-base", metavar="URL", help="another endpoint; needs --api-key-name")
+    add("--api-key-name", metavar="ENV", help="environment variable that holds the key")
+    return parser
+
+
+_PARSER = _build_parser()
+
+
+def option_names() -> list[str]:
+    """Every option, for completion and for advice."""
+    return [name for action in _PARSER._actions for name in action.option_strings]
+
+
+def usage() -> str:
+    """The options of a cell, a line each."""
+    return _PARSER.format_help().split("\n\n", 1)[1].rstrip()
+
+
+def parse_cell_line(line: str) -> CellOptions:
+    """The options on the line of a cell. Raises `UsageError`."""
+    try:
+        words = shlex.split(line)
+    except ValueError as error:
+        raise UsageError(f"The line cannot be read ({str(error).lower()}): check its quotes.") from None
+    found, unknown = _PARSER.parse_known_args(words)
+    if unknown:
+        raise UsageError(_unknown(unknown[0]))
+    if found.model and found.model_option and found.model != found.model_option:
+        raise UsageError(f"Two models are named, {found.model} and {found.model_option}: leave one out.")
+    if found.out is not None and (not found.out.isidentifier() or keyword.iskeyword(found.out)):
+        raise UsageError(f"--out needs the name of a variable, and {found.out!r} is none.")
+    if found.max_tokens is not None and found.max_tokens < 1:
+        raise UsageError("--max-tokens needs a number above 0.")
+    if found.bg and found.answer_format == "code":
+        raise UsageError("-f code writes a cell when this one ends: leave out --bg.")
+    parameters = {key: _json_or_text(value) for key, value in found.option}
+    parameters |= {
+        name: value
+        for name, value in (("temperature", found.temperature), ("max_tokens", found.max_tokens))
+        if value is not None
+    }
+    return CellOptions(
+        model=found.model_option or found.model,
+        system=found.system,
+        parameters=parameters,
+        answer_format=found.answer_format,
+        out=found.out,
+        api_base=found.api_base,
+        api_key_name=found.api_key_name,
+        label=found.label,
+        is_background=found.bg,
+        is_new=found.new,
+        is_live=found.live,
+        raises=not found.no_raise,
+    )
+
+
+def nearest(word: str, known: list[str]) -> str:
+    """ " Did you mean …?", or nothing."""
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.5)
+    return f" Did you mean {close[0]}?" if close else ""
+
+
+def _unknown(word: str) -> str:
+    if word.startswith("-"):
+        return (
+            f"There is no option {word.split('=')[0]}.{nearest(word.split('=')[0], option_names())} "
+            "`%holysheep help` lists them."
+        )
+    return f"{word!r} is one word too many: only the model stands without an option. Quote texts with spaces."
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        return json.loads(value)
+    except ValueError:
+        return value
+
+
+def _sentence(message: str) -> str:
+    message = message.replace("argument ", "", 1) if message.startswith("argument ") else message
+    return message[0].upper() + message[1:].rstrip(".") + ". `%holysheep help` lists the options."

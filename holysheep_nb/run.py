@@ -1,0 +1,296 @@
+"""The handle on one request: wait for it, stop it, read what it gave."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import contextlib
+import logging
+import time
+from collections.abc import AsyncGenerator, Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol, TypeAlias
+
+from .conversation import Op, Turn, Usage
+from .errors import AnswerFormatError, HolySheepError, TransportError
+from .events import Event, ReasoningDelta, TextDelta, ToolCallDelta, TurnFinished
+from .kernel import stream_thread, wait_blocking, wait_ticking
+
+_log = logging.getLogger(__name__)
+
+State: TypeAlias = Literal["connecting", "streaming", "complete", "stopped", "truncated", "failed"]
+TERMINAL_STATES: frozenset[State] = frozenset({"complete", "stopped", "truncated", "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked, and how. `body` is the JSON sent; it holds no key."""
+
+    prompt: str
+    model: str
+    body: dict[str, Any]
+    host: str
+    earlier_cells: int = 0
+    answer_format: str = "markdown"
+    label: str = ""
+    cell: str = ""
+
+
+@dataclass(slots=True)
+class Timing:
+    """Seconds since the run began, on a monotonic clock."""
+
+    started: float = field(default_factory=time.monotonic)
+    first_delta_s: float | None = None
+    last_delta_s: float | None = None
+    total_s: float | None = None
+    deltas: int = 0
+
+    @property
+    def seconds(self) -> float:
+        """How long it took, or has taken so far."""
+        return self.total_s if self.total_s is not None else time.monotonic() - self.started
+
+    @property
+    def deltas_per_s(self) -> float | None:
+        """Fragments a second while they came; most servers send one token in each."""
+        if self.first_delta_s is None or self.last_delta_s is None or self.deltas < 2:
+            return None
+        streaming_s = self.last_delta_s - self.first_delta_s
+        return (self.deltas - 1) / streaming_s if streaming_s > 0 else None
+
+    def note_delta(self) -> None:
+        """One more fragment has come."""
+        now = time.monotonic() - self.started
+        if self.first_delta_s is None:
+            self.first_delta_s = now
+        self.last_delta_s = now
+        self.deltas += 1
+
+
+class View(Protocol):
+    """What shows a run. `begin` is called by the asker, the rest on the stream thread."""
+
+    def begin(self, run: Run) -> None:
+        """The run is about to start."""
+
+    def update(self, run: Run, ops: list[Op]) -> None:
+        """The turn changed by `ops`."""
+
+    def change_status(self, run: Run) -> None:
+        """`run.status` changed, not to a terminal state."""
+
+    def end(self, run: Run) -> None:
+        """The run has reached a terminal state."""
+
+    def show(self, run: Run) -> None:
+        """The run is evaluated by a cell. Called on the main thread."""
+
+
+class Run:
+    """One request with all its rounds.
+
+    Await it, or call `result()` in synchronous code; `stop()` ends it and keeps what came.
+    `turn` is the answer, `turns` prompt and answer. `value` is the answer as the asked format reads it.
+    `error` is what ended it, or None. `ended` is a future that is done when the status is final.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        turns: list[Turn],
+        answer: Callable[[], AsyncGenerator[Event, None]],
+        read_value: Callable[[str], Any] = str,
+    ) -> None:
+        self.request = request
+        self.turns = turns
+        self.status: State = "connecting"
+        self.error: HolySheepError | None = None
+        self.timing = Timing()
+        self.value: Any = None
+        self._answer = answer
+        self._read_value = read_value
+        self._views: list[View] = []
+        self._listeners: list[Callable[[Event | None], None]] = []
+        self.ended: concurrent.futures.Future[None] = concurrent.futures.Future()
+        self._task: asyncio.Task[None] | None = None
+        self._stop_reason = ""
+
+    # What it gave
+
+    @property
+    def turn(self) -> Turn:
+        """The answer, growing while it streams."""
+        return self.turns[-1]
+
+    @property
+    def text(self) -> str:
+        """The text of the answer so far, without reasoning."""
+        return self.turn.text
+
+    @property
+    def model(self) -> str:
+        """The model that answers, as the server names it, or as it was asked for."""
+        return self.turn.model or self.request.model
+
+    @property
+    def usage(self) -> Usage | None:
+        """Tokens as the server counted them; None until it says."""
+        return self.turn.usage
+
+    @property
+    def is_finished(self) -> bool:
+        """True once the status will not change any more."""
+        return self.status in TERMINAL_STATES
+
+    @property
+    def complete(self) -> bool:
+        """True if the server said that the answer is whole."""
+        return self.status == "complete"
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        return f"<Run {self.model} {self.status}, {len(self.text)} characters>"
+
+    def _ipython_display_(self) -> None:
+        if self._views:
+            self._views[0].show(self)
+        else:
+            print(repr(self))
+
+    # Waiting and stopping
+
+    def start(self, *views: View) -> Run:
+        """Begins, on the stream thread. Returns itself."""
+        self._views += views
+        for view in views:
+            view.begin(self)
+        stream_thread.call(self._launch)
+        return self
+
+    def stop(self) -> None:
+        """Ends the run as "stopped", from any thread; what came is kept. Later calls do nothing."""
+        stream_thread.call(self._cancel, "stopped")
+
+    def result(self) -> Run:
+        """Waits until the run has ended, in synchronous code. Raises `error`, if there is one."""
+        try:
+            wait_blocking(self.ended)
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            self.stop()
+            wait_blocking(self.ended)
+            raise
+        return self.raise_error()
+
+    def __await__(self) -> Generator[Any, None, Run]:
+        return self._wait().__await__()
+
+    async def _wait(self) -> Run:
+        await self.wait()
+        return self.raise_error()
+
+    async def wait(self) -> None:
+        """Waits until the run has ended, whatever its end. Cancelling the wait stops the run first."""
+        try:
+            await wait_ticking(self.ended)
+        except asyncio.CancelledError:
+            self.stop()
+            await wait_ticking(self.ended)
+            raise
+
+    def raise_error(self) -> Run:
+        """Raises what ended the run; returns the run if nothing did."""
+        if self.error is not None:
+            raise self.error
+        return self
+
+    def subscribe(self, listener: Callable[[Event | None], None]) -> Callable[[], None]:
+        """Calls `listener` on the stream thread with each event from now on, and with None at the end.
+
+        Gives the function that ends the subscription.
+        """
+        self._listeners.append(listener)
+        if self.is_finished:
+            listener(None)
+        return lambda: self._listeners.remove(listener)
+
+    # On the stream thread
+
+    def _launch(self) -> None:
+        if self._stop_reason:
+            self._finish("stopped")
+            return
+        self._task = asyncio.get_running_loop().create_task(self._drive())
+
+    def _cancel(self, reason: str) -> None:
+        if self.is_finished or self._stop_reason:
+            return
+        self._stop_reason = reason
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _drive(self) -> None:
+        try:
+            async with contextlib.aclosing(self._answer()) as events:
+                async for event in events:
+                    self._take(event)
+            self.value = self._read_value(self.text)
+            self._finish("complete")
+        except AnswerFormatError as error:
+            self.error = error
+            self._finish("complete")
+        except asyncio.CancelledError:
+            self._finish("stopped")
+        except HolySheepError as error:
+            self._fail(error)
+        except Exception as error:
+            _log.exception("a run failed in an unforeseen way")
+            failure = HolySheepError(
+                f"Something unforeseen went wrong ({type(error).__name__}): the log has the details.",
+                details=repr(error),
+            )
+            failure.__cause__ = error
+            self._fail(failure)
+
+    def _take(self, event: Event) -> None:
+        if isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
+            self.timing.note_delta()
+            if self.status == "connecting":
+                self.status = "streaming"
+                self._tell_views("change_status")
+        ops = self.turn.apply(event)
+        if ops:
+            self._tell_views("update", ops)
+        for listener in tuple(self._listeners):
+            listener(event)
+
+    def _fail(self, error: HolySheepError) -> None:
+        self.error = error
+        if not self.turn.parts:
+            return self._finish("failed")
+        if not isinstance(error, TransportError):
+            return self._finish("failed")
+        error.args = (f"Cut off after {self.timing.deltas} deltas, which are kept. {error}",)
+        return self._finish("truncated")
+
+    def _finish(self, state: State) -> None:
+        self.timing.total_s = time.monotonic() - self.timing.started
+        if self.turn.finish_reason is None:
+            ops = self.turn.apply(TurnFinished(state))
+            if ops:
+                self._tell_views("update", ops)
+        self.status = state
+        self._tell_views("end")
+        for listener in tuple(self._listeners):
+            listener(None)
+        self.ended.set_result(None)
+
+    def _tell_views(self, method: str, *arguments: Any) -> None:
+        for view in tuple(self._views):
+            try:
+                getattr(view, method)(self, *arguments)
+            except Exception:
+                _log.exception("a view failed and is left out; the run goes on")
+                self._views.remove(view)

@@ -1,0 +1,1 @@
+"""Text in, text out. What it means, `holysheep_nb.wire` knows."""

@@ -1,0 +1,274 @@
+"""The live view: an anywidget fed with patches.
+
+Everything here happens on the stream thread, but for `begin` and `show`, which the asker calls. State
+goes down as traits; what comes up are commands, which may arrive on any thread (the main one or that
+of a subshell) and are handed to the stream thread at once.
+
+    document   {"seq": n, "parts": [...]}   everything up to patch n; made when it is asked for
+    patch      {"seq": n, "ops": [...]}     what happened since patch n-1, at most 30 a second
+    status     {"state", "message", "model", "context", "seconds_since_start"}
+    stats      {"first_delta_s", "deltas_per_s", "seconds", "usage"}, at most 4 a second
+
+Commands: `hello` and `bye` with a view's id, `stop`, `resync`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import anywidget
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets import Bool, Dict, Unicode
+
+from ..conversation import Op
+from ..kernel import stream_thread
+from ..run import Run
+from .frozen import HiddenView, Output, context_note, frozen_bundle
+
+_log = logging.getLogger(__name__)
+
+STATIC = pathlib.Path(__file__).parent.parent / "static"
+
+PATCHES_PER_S = 30.0
+# All streams of a kernel together: Jupyter's relay manages about 600 messages a second.
+PATCHES_PER_S_IN_ALL = 100.0
+STATS_INTERVAL_S = 0.25
+HELLO_TIMEOUT_S = 10.0
+SNAPSHOT_TIMEOUT_S = 2.0
+KEEP_HINT_DELAY_S = 1.0
+KEEP_HINT = "%holysheep show puts this answer into the notebook"
+
+
+class AnswerWidget(anywidget.AnyWidget):
+    """One answer in a cell's output."""
+
+    _esm = STATIC / "widget.js"
+    _css = STATIC / "widget.css"
+
+    # Everything up to patch `seq`. The trait holds only the number; `get_state` fills in the parts.
+    document = Dict().tag(sync=True)
+    # What happened since the patch before.
+    patch = Dict().tag(sync=True)
+    # Where the run stands.
+    status = Dict().tag(sync=True)
+    # How fast it goes.
+    stats = Dict().tag(sync=True)
+    # What was asked.
+    prompt = Unicode().tag(sync=True)
+    # True while the prompt is to be seen above the answer.
+    shows_prompt = Bool(False).tag(sync=True)
+    # How the answer is to be read: markdown, text, code or json.
+    answer_format = Unicode("markdown").tag(sync=True)
+    # How to keep the answer, once nothing else will.
+    keep_hint = Unicode("").tag(sync=True)
+
+    def __init__(self, snapshot: Callable[[], dict[str, Any]], **traits: Any) -> None:
+        self._snapshot = snapshot
+        super().__init__(**traits)
+
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        """What is sent to a page: on open, when a reloaded page asks, and when a trait changes."""
+        state: dict[str, Any] = super().get_state(key, drop_defaults)
+        if "document" in state:
+            state["document"] = self._snapshot()
+        return state
+
+
+class WidgetView(HiddenView):
+    """Streams a run into an `AnswerWidget`, and freezes it into markdown at the end unless `live`."""
+
+    _streaming = 0  # how many views of this kernel are streaming
+
+    def __init__(self, shell: InteractiveShell, *, live: bool = False, shows_error: bool = True) -> None:
+        super().__init__(shell)
+        self._is_live = live
+        self._shows_error = shows_error
+        self._output = Output(shell)
+        self._widget: AnswerWidget | None = None
+        self._run: Run | None = None
+        self._seq = 0
+        self._pending: list[Op] = []
+        self._last_flush = 0.0
+        self._last_stats = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._page_views: set[str] = set()
+        self._has_met_page = False
+        self._has_begun = False
+        self._is_frozen = False
+
+    # What the run calls
+
+    def begin(self, run: Run) -> None:
+        """Shows the widget."""
+        self._run = run
+        self._born_in = self._shell.execution_count
+        WidgetView._streaming += 1
+        self._widget = AnswerWidget(
+            self._snapshot,
+            document={"seq": 0},
+            status=self._status(run),
+            prompt=run.request.prompt,
+            answer_format=run.request.answer_format,
+        )
+        self._widget.on_msg(self._receive)
+        self._output.show(self._widget_bundle(run))
+        self._has_begun = True
+
+    def update(self, run: Run, ops: list[Op]) -> None:
+        """Gathers what changed; the first at once, the rest at the agreed rate."""
+        for op in ops:
+            last = self._pending[-1] if self._pending else None
+            if last is not None and op[0] == "append" == last[0] and op[1] == last[1]:
+                last[2].append(op[2])
+            else:
+                self._pending.append(["append", op[1], [op[2]]] if op[0] == "append" else op)
+        if self._timer is not None:
+            return
+        loop = asyncio.get_running_loop()
+        interval = max(1 / PATCHES_PER_S, WidgetView._streaming / PATCHES_PER_S_IN_ALL)
+        due = self._last_flush + interval
+        if loop.time() >= due:
+            self._flush()
+        else:
+            self._timer = loop.call_at(due, self._flush)
+
+    def change_status(self, run: Run) -> None:
+        """Tells the page where the run stands."""
+        if self._widget is not None:
+            self._widget.status = self._status(run)
+
+    def end(self, run: Run) -> None:
+        """Sends the last state whole, then freezes it."""
+        WidgetView._streaming -= 1
+        self._flush()
+        if self._widget is None:
+            return
+        with self._widget.hold_sync():
+            self._widget.stats = self._stats(run)
+            self._widget.status = self._status(run)
+            self._widget.document = {"seq": self._seq, "is_final": True}
+        if self._is_live:
+            return
+        self._output.show(*frozen_bundle(run, shows_error=self._shows_error))
+        self._is_frozen = True
+        loop = asyncio.get_running_loop()
+        loop.call_later(KEEP_HINT_DELAY_S, self._hint)
+        loop.call_later(HELLO_TIMEOUT_S, self._close_if_unseen)
+        self._close_if_replaced()
+
+    def show(self, run: Run) -> None:
+        """A second view of what still streams; the frozen output of what has ended."""
+        if self._shell.execution_count == self._born_in:
+            return
+        if run.is_finished or self._widget is None:
+            Output(self._shell).show(*frozen_bundle(run))
+        else:
+            Output(self._shell).show(self._widget_bundle(run))
+
+    # What the page says
+
+    def _receive(self, _widget: AnswerWidget, content: Any, _buffers: Any) -> None:
+        stream_thread.call(self._obey, content)
+
+    def _obey(self, content: Any) -> None:
+        command = content.get("command") if isinstance(content, dict) else None
+        match command:
+            case "hello":
+                self._has_met_page = True
+                self._page_views.add(str(content.get("view")))
+            case "bye":
+                self._page_views.discard(str(content.get("view")))
+                self._close_if_replaced()
+            case "stop":
+                if self._run is not None:
+                    self._run.stop()
+            case "resync":
+                if self._widget is not None:
+                    self._widget.send_state("document")
+            case _:
+                _log.warning("a command from the page that is not known: %r", command)
+
+    # On the stream thread
+
+    def _flush(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._pending or self._widget is None or self._run is None:
+            return
+        ops = [["append", op[1], "".join(op[2])] if op[0] == "append" else op for op in self._pending]
+        self._pending = []
+        self._seq += 1
+        now = self._last_flush = asyncio.get_running_loop().time()
+        with self._widget.hold_sync():
+            self._widget.patch = {"seq": self._seq, "ops": ops}
+            if now - self._last_stats >= STATS_INTERVAL_S:
+                self._last_stats = now
+                self._widget.stats = self._stats(self._run)
+
+    def _snapshot(self) -> dict[str, Any]:
+        """The document. Safe from any thread: it is made on the stream thread, where the turn grows."""
+        if not self._has_begun or stream_thread.is_current:
+            return self._make_document()
+
+        async def make() -> dict[str, Any]:
+            return self._make_document()
+
+        return stream_thread.submit(make()).result(SNAPSHOT_TIMEOUT_S)
+
+    def _make_document(self) -> dict[str, Any]:
+        if self._run is None:
+            return {"seq": 0, "parts": []}
+        self._flush()
+        return {"seq": self._seq, "parts": [part.to_dict() for part in self._run.turn.parts]}
+
+    def _status(self, run: Run) -> dict[str, Any]:
+        return {
+            "state": run.status,
+            "message": str(run.error) if run.error else "",
+            "model": run.model,
+            "context": context_note(run),
+            "seconds_since_start": round(run.timing.seconds, 3),
+        }
+
+    def _stats(self, run: Run) -> dict[str, Any]:
+        first, rate = run.timing.first_delta_s, run.timing.deltas_per_s
+        return {
+            "first_delta_s": None if first is None else round(first, 3),
+            "deltas_per_s": None if rate is None else round(rate, 1),
+            "seconds": round(run.timing.seconds, 2),
+            "usage": run.usage.to_dict() if run.usage else None,
+        }
+
+    def _widget_bundle(self, run: Run) -> dict[str, Any]:
+        assert self._widget is not None
+        bundle: dict[str, Any] = {"text/plain": f"({run.request.model} …)"}
+        bundle["application/vnd.jupyter.widget-view+json"] = {
+            "version_major": 2,
+            "version_minor": 0,
+            "model_id": self._widget.model_id,
+        }
+        return bundle
+
+    def _hint(self) -> None:
+        if self._widget is not None:
+            self._widget.keep_hint = KEEP_HINT
+
+    def _close_if_replaced(self) -> None:
+        """Closes once the frozen output has replaced every view that said hello."""
+        if self._is_frozen and self._has_met_page and not self._page_views:
+            self._close()
+
+    def _close_if_unseen(self) -> None:
+        """Closes what no page ever showed."""
+        if not self._has_met_page:
+            self._close()
+
+    def _close(self) -> None:
+        if self._widget is not None:
+            self._widget.close()
+            self._widget = None

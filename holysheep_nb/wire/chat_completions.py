@@ -1,0 +1,250 @@
+"""The OpenAI-compatible shape, which HolySheep speaks over SSE.
+
+Request body: `{model, messages, stream: true, stream_options: {include_usage: true}, ...parameters}`.
+Each payload of the stream is a `chat.completion.chunk` as JSON; the last one is `[DONE]`.
+Errors are `{"error": {"message", "type", "code", "param"}}`, as a body or in the middle of a stream.
+Source: HolySheep's API page and OpenAI's API reference, "Chat completions, streaming".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..conversation import Turn
+from ..errors import (
+    APIError,
+    AuthenticationError,
+    BadRequestError,
+    ContextWindowError,
+    ModelNotFoundError,
+    ProtocolError,
+    QuotaError,
+    RateLimitError,
+    ServerError,
+    StatusError,
+)
+from ..events import (
+    Event,
+    PayloadSkipped,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    TurnFinished,
+    TurnStarted,
+    UsageReported,
+)
+
+DONE = "[DONE]"
+_EXCERPT_CHARACTERS = 200
+
+
+def messages_from_turns(turns: Iterable[Turn], system: str = "") -> list[dict[str, Any]]:
+    """The `messages` of a request: the system prompt, then each turn that has text."""
+    messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
+    messages += [{"role": turn.role, "content": turn.text} for turn in turns if turn.text]
+    return messages
+
+
+def request_body(
+    model: str, messages: list[dict[str, Any]], parameters: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The JSON body of a streaming request. `parameters` go in as they are, None values left out."""
+    given = {name: value for name, value in (parameters or {}).items() if value is not None}
+    return {
+        "model": model,
+        "messages": messages,
+        "stream": True,
+        "stream_options": {"include_usage": True},
+        **given,
+    }
+
+
+class Decoder:
+    """Turns the payloads of one stream into events, in order. Of several choices it reads the first."""
+
+    def __init__(self) -> None:
+        self._has_started = False
+        self._is_finished = False
+        self.finish_reason: str | None = None
+
+    def feed(self, payload: str) -> list[Event]:
+        """The events of one payload. A malformed one gives `PayloadSkipped`.
+
+        Raises the `APIError` of an error object in the stream.
+        """
+        if self._is_finished or not payload or payload.isspace():
+            return []
+        if payload == DONE or payload.strip() == DONE:
+            return self._finish(self.finish_reason or "stop")
+        try:
+            chunk = json.loads(payload)
+        except (ValueError, RecursionError) as error:
+            return [PayloadSkipped(f"not JSON ({error}): {_excerpt(payload)}")]
+        if not isinstance(chunk, dict):
+            return [PayloadSkipped(f"not an object: {_excerpt(payload)}")]
+        if chunk.get("error"):
+            raise error_from_object(chunk["error"], details=payload)
+        try:
+            return self._events(chunk)
+        except (TypeError, AttributeError, KeyError, ValueError) as error:
+            return [PayloadSkipped(f"unexpected shape ({error}): {_excerpt(payload)}")]
+
+    def end(self) -> list[Event]:
+        """The stream is over: what is still to be said. Nothing, if it ended before the answer did."""
+        if self._is_finished or self.finish_reason is None:
+            return []
+        return self._finish(self.finish_reason)
+
+    @property
+    def is_finished(self) -> bool:
+        """True once `TurnFinished` was given."""
+        return self._is_finished
+
+    def _finish(self, reason: str) -> list[Event]:
+        self._is_finished = True
+        return [TurnFinished(reason)]
+
+    def _events(self, chunk: dict[str, Any]) -> list[Event]:
+        events: list[Event] = []
+        if not self._has_started and "choices" in chunk:
+            self._has_started = True
+            events.append(TurnStarted(_text(chunk.get("model"))))
+        choices = chunk.get("choices") or []
+        choice = next((c for c in choices if not c.get("index")), None)
+        if choice is not None:
+            delta = choice.get("delta") or choice.get("message") or {}
+            reasoning = delta.get("reasoning_content") or delta.get("reasoning")
+            if reasoning:
+                events.append(ReasoningDelta(_text(reasoning)))
+            if delta.get("content"):
+                events.append(TextDelta(_text(delta["content"])))
+            for call in delta.get("tool_calls") or ():
+                events.append(_tool_call_delta(call))
+            if choice.get("finish_reason"):
+                self.finish_reason = _text(choice["finish_reason"])
+        usage = chunk.get("usage")
+        if usage:
+            events.append(
+                UsageReported(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
+            )
+        return events
+
+
+def _tool_call_delta(call: dict[str, Any]) -> ToolCallDelta:
+    function = call.get("function") or {}
+    return ToolCallDelta(
+        index=int(call.get("index") or 0),
+        arguments=_text(function.get("arguments")),
+        call_id=_text(call.get("id")),
+        name=_text(function.get("name")),
+    )
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, list):
+        return "".join(_text(item.get("text")) for item in value)
+    if not isinstance(value, str):
+        raise TypeError(f"text expected, not {type(value).__name__}")
+    # A lone surrogate is legal in JSON and cannot be sent on as UTF-8.
+    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+
+
+def _excerpt(payload: str) -> str:
+    return payload if len(payload) <= _EXCERPT_CHARACTERS else payload[:_EXCERPT_CHARACTERS] + "…"
+
+
+def models_from_body(body: str) -> list[str]:
+    """The model names in the body of `GET /models`, in the server's order."""
+    try:
+        return [str(model["id"]) for model in json.loads(body)["data"]]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ProtocolError(
+            "The endpoint's list of models could not be read.", details=body[:2000]
+        ) from error
+
+
+def error_from_status(error: StatusError, host: str, model: str) -> APIError | ProtocolError:
+    """What an HTTP status and its body mean. `host` and `model` go into the sentence."""
+    status, body = error.status_code, error.body
+    try:
+        found = json.loads(body)
+        found = found.get("error", found) if isinstance(found, dict) else {}
+    except ValueError:
+        found = {}
+    if not isinstance(found, dict):
+        found = {"message": str(found)}
+    said = _said(found)
+    code = found.get("code") or found.get("type")
+
+    def made(kind: type[APIError], sentence: str) -> APIError:
+        return kind(sentence, status_code=status, code=code, details=body[:4000])
+
+    if 300 <= status < 400:
+        return ProtocolError(
+            f"{host} sends this request on to another address (HTTP {status}), which is not followed with "
+            "your key: set HOLYSHEEP_BASE_URL to the final address.",
+            details=str(error.headers.get("location", "")),
+        )
+    if status in (401, 403):
+        return made(
+            AuthenticationError,
+            f"{host} refused the key ({status}{said}). Set HOLYSHEEP_API_KEY to a valid key.",
+        )
+    if status == 402:
+        return made(QuotaError, f"{host} says the account has no credit left (402{said}).")
+    if status == 404 and (code == "model_not_found" or "model" in str(found.get("message", "")).lower()):
+        return made(ModelNotFoundError, f"{host} has no model {model!r}.")
+    if status == 404:
+        return made(
+            BadRequestError,
+            f"{host} has no chat completions at this address (404{said}): check HOLYSHEEP_BASE_URL.",
+        )
+    if code == "context_length_exceeded" or "context length" in str(found.get("message", "")).lower():
+        return made(
+            ContextWindowError,
+            f"The conversation is longer than {model} takes{said}: shorten the prompt, or start afresh "
+            "with --new.",
+        )
+    if status == 429:
+        limited = made(
+            RateLimitError, f"{host} says too many requests (429{said}): wait, then run the cell again."
+        )
+        assert isinstance(limited, RateLimitError)
+        limited.retry_after_s = _seconds(error.headers.get("retry-after"))
+        return limited
+    if status >= 500:
+        return made(ServerError, f"{host} failed ({status}{said}): run the cell again in a moment.")
+    return made(BadRequestError, f"{host} does not take this request ({status}{said}).")
+
+
+def error_from_object(found: Any, details: str) -> APIError:
+    """The error that an `{"error": ...}` object in the middle of a stream stands for."""
+    found = found if isinstance(found, dict) else {"message": str(found)}
+    said = str(found.get("message") or found.get("type") or "no reason given").strip().rstrip(".")
+    return ServerError(
+        f"The server ended the answer with an error: {_one_line(said)}.",
+        code=found.get("code") or found.get("type"),
+        details=details[:4000],
+    )
+
+
+def _said(found: Mapping[str, Any]) -> str:
+    message = found.get("message") or found.get("detail")
+    if not isinstance(message, str) or not message.strip():
+        return ""
+    return ": " + _one_line(message.strip().rstrip("."))
+
+
+def _one_line(text: str) -> str:
+    return _excerpt(" ".join(text.split()))
+
+
+def _seconds(value: str | None) -> float | None:
+    try:
+        return float(value) if value is not None else None
+    except ValueError:
+        return None
