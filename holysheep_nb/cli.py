@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import json
 import sys
 from collections.abc import Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from holysheep_nb.errors import HolySheepError, UsageError
+from holysheep_nb.version import __version__
 
 ANY_SCRIPT = Path()
 """`--script` without a file: the script engine that says what it was told."""
@@ -88,7 +88,7 @@ def _script(arguments: argparse.Namespace) -> Path | None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="holysheep-nb", description=__doc__)
-    parser.add_argument("--version", action="version", version=f"holysheep-nb {_version()}")
+    parser.add_argument("--version", action="version", version=f"holysheep-nb {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     serve = commands.add_parser("serve", help="run the local gateway", description="Runs the local gateway.")
@@ -146,10 +146,3 @@ def _rate(text: str) -> float:
     if not 0 <= rate < float("inf"):
         raise argparse.ArgumentTypeError("a rate is 0 or more deltas per second")
     return rate
-
-
-def _version() -> str:
-    try:
-        return importlib.metadata.version("holysheep_nb")
-    except importlib.metadata.PackageNotFoundError:
-        return "(not installed)"

@@ -7,7 +7,7 @@ import contextlib
 import os
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
@@ -21,6 +21,9 @@ from .run import Run
 from .version import __version__
 from .view import show_run, show_text
 from .view.frozen import strip_fence
+
+if TYPE_CHECKING:
+    from .local.process import EngineName
 
 _TARGET = "get_ipython().magics_manager.registry['HolySheepMagics']"
 _LOCAL_KEY_NAME = "HOLYSHEEP_LOCAL_KEY"
