@@ -1,31 +1,49 @@
 // Bundles the front end into ../holysheep_nb/static/; with --tests, the tests into build/ for node --test.
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import * as esbuild from "esbuild";
 
 const OUT = "../holysheep_nb/static";
-const shared = { bundle: true, format: "esm", target: "es2022", legalComments: "none", logLevel: "warning" };
+
+async function filesIn(folder, ending) {
+  const entries = await readdir(folder, { withFileTypes: true, recursive: true });
+  const found = entries.filter((e) => e.isFile() && e.name.endsWith(ending));
+  return found.map((e) => join(e.parentPath ?? e.path, e.name)).sort();
+}
+
+/** Tells the builds of a page apart: the hash of everything that goes into one. */
+async function buildId() {
+  const hash = createHash("sha256");
+  for (const file of ["package-lock.json", ...(await filesIn("src", ""))]) hash.update(await readFile(file));
+  return hash.digest("hex").slice(0, 16);
+}
+
+const shared = {
+  bundle: true,
+  format: "esm",
+  target: "es2022",
+  legalComments: "none",
+  logLevel: "warning",
+  define: { BUILD_ID: JSON.stringify(await buildId()) },
+};
 
 const front = {
   ...shared,
   entryPoints: [
     { in: "src/widget.ts", out: "widget" },
+    { in: "src/loader.ts", out: "loader" },
     { in: "src/style/widget.css", out: "widget" },
   ],
   outdir: OUT,
   minify: true,
 };
 
-async function testFiles(folder) {
-  const entries = await readdir(folder, { withFileTypes: true, recursive: true });
-  return entries.filter((e) => e.name.endsWith(".test.ts")).map((e) => join(e.parentPath ?? e.path, e.name));
-}
-
 if (process.argv.includes("--tests")) {
   await rm("build", { recursive: true, force: true });
   await esbuild.build({
     ...shared,
-    entryPoints: await testFiles("test"),
+    entryPoints: await filesIn("test", ".test.ts"),
     outbase: ".",
     outdir: "build",
     outExtension: { ".js": ".mjs" },

@@ -1,0 +1,102 @@
+import { type InlineReader, settledLength } from "./inline";
+import { nodeAt, type Piece, patchNodes } from "./patch";
+
+/** marked is quadratic in some inputs, so it never sees more than this at once. */
+const MAX_SEGMENT = 4096;
+const MAX_DELIMITERS = 400;
+const MAX_WORD = 1024;
+/** Text is settled in steps, as each one costs a text node. */
+const SETTLE_STEP = 256;
+
+/** Inline content that grows: what cannot change any more is read and placed once. */
+export class InlineText {
+  private source = "";
+  private settled = 0;
+  private segmentStart = 0;
+  private lastSettled: ChildNode | null = null;
+  private lead: Piece[] = [];
+
+  constructor(
+    private readonly element: HTMLElement,
+    private readonly reader: InlineReader,
+  ) {}
+
+  /** Shows `source`; `lead` is what stands before it. */
+  update(source: string, lead: Piece[] = []): void {
+    if (source === this.source && lead.length === this.lead.length) return;
+    if (!source.startsWith(this.source.slice(0, this.settled)) || lead.length !== this.lead.length)
+      this.reset(lead);
+    this.source = source;
+    for (let end = this.segmentEnd(); end < source.length; end = this.segmentEnd()) {
+      this.settle(end, []);
+      this.segmentStart = end;
+    }
+    this.showTail();
+  }
+
+  /** Asks to be read again when a label in it, not yet known, is defined. */
+  awaitLabels(): void {
+    const refresh = () => {
+      const { source, lead } = this;
+      this.reset(lead);
+      this.source = "";
+      this.update(source, lead);
+      this.awaitLabels();
+    };
+    const { definitions } = this.reader;
+    for (const label of this.reader.findUndefined(this.source)) definitions.awaitLabel(label, refresh);
+  }
+
+  private reset(lead: Piece[]): void {
+    this.settled = 0;
+    this.segmentStart = 0;
+    this.lastSettled = null;
+    this.lead = lead;
+  }
+
+  private showTail(): void {
+    const { source, settled } = this;
+    const tail = this.reader.read(source.slice(settled));
+    const length = source.length - settled > SETTLE_STEP ? settledLength(tail) : 0;
+    if (length >= SETTLE_STEP / 2) {
+      const rest = this.reader.read(source.slice(settled + length));
+      this.settle(settled + length, rest.pieces);
+    } else {
+      patchNodes(this.element, this.lastSettled, [...this.pendingLead, ...tail.pieces]);
+    }
+  }
+
+  /** Places the text up to `end` for good, and `rest` behind it. */
+  private settle(end: number, rest: Piece[]): void {
+    const { pieces } = this.reader.read(this.source.slice(this.settled, end));
+    const final = [...this.pendingLead, ...pieces];
+    patchNodes(this.element, this.lastSettled, [...final, ...rest]);
+    this.lastSettled = nodeAt(this.element, this.lastSettled, final.length);
+    this.settled = end;
+  }
+
+  private get pendingLead(): Piece[] {
+    return this.settled === 0 ? this.lead : [];
+  }
+
+  /** Where the segment that is being read ends: it depends on the text alone, not on how it arrived. */
+  private segmentEnd(): number {
+    const { source, segmentStart: start } = this;
+    if (source.length - start < MAX_DELIMITERS) return source.length;
+    let delimiters = 0;
+    let space = start;
+    for (let at = start; at < source.length; at++) {
+      const char = source[at]!;
+      if (char === " " || char === "\n") space = at + 1;
+      else if ("*_`[]~<$\\!@&".includes(char)) delimiters++;
+      if (at - start >= MAX_SEGMENT || delimiters >= MAX_DELIMITERS || at - space >= MAX_WORD)
+        return space > start ? space : cutAt(source, at);
+    }
+    return source.length;
+  }
+}
+
+function cutAt(source: string, at: number): number {
+  const code = source.charCodeAt(at);
+  return code >= 0xdc00 && code <= 0xdfff ? at - 1 : at;
+}

@@ -1,0 +1,83 @@
+import type { Alignment, Block } from "./block";
+import { splitCells } from "./cells";
+import type { InlineReader } from "./inline";
+import { InlineText } from "./inline_text";
+import type { View } from "./view";
+
+interface Row {
+  element: HTMLTableRowElement;
+  source: string;
+  cells: InlineText[];
+}
+
+/** A table that grows by rows; only the last one is ever touched again. */
+export class TableView implements View {
+  readonly element = document.createElement("div");
+  readonly body = document.createElement("tbody");
+  private readonly head = document.createElement("thead");
+  private readonly table = document.createElement("table");
+  private settledRows = 0;
+  private lastRow: Row | null = null;
+
+  constructor(
+    readonly kind: string,
+    private readonly alignments: Alignment[],
+    private readonly reader: InlineReader,
+  ) {
+    this.element.className = "holysheep-table";
+    this.element.tabIndex = 0;
+    this.table.append(this.head);
+    this.element.append(this.table);
+  }
+
+  update(block: Block): void {
+    const { lines } = block;
+    for (let index = this.settledRows; index < lines.length; index++) {
+      if (index > this.settledRows) this.settleRow();
+      this.lastRow ??= this.addRow(index);
+      this.fillRow(this.lastRow, lines[index]!);
+    }
+    if (lines.length <= this.settledRows) this.dropRow();
+  }
+
+  settle(): void {
+    this.settleRow();
+  }
+
+  private settleRow(): void {
+    if (!this.lastRow) return;
+    for (const cell of this.lastRow.cells) cell.awaitLabels();
+    this.lastRow = null;
+    this.settledRows++;
+  }
+
+  private dropRow(): void {
+    this.lastRow?.element.remove();
+    this.lastRow = null;
+    if (this.body.childElementCount === 0) this.body.remove();
+  }
+
+  private addRow(index: number): Row {
+    const element = document.createElement("tr");
+    const tag = index === 0 ? "th" : "td";
+    const cells = this.alignments.map((alignment) => {
+      const cell = document.createElement(tag);
+      if (alignment) cell.setAttribute("align", alignment);
+      if (tag === "th") cell.scope = "col";
+      element.append(cell);
+      return new InlineText(cell, this.reader);
+    });
+    if (index === 1) this.table.append(this.body);
+    (index === 0 ? this.head : this.body).append(element);
+    return { element, source: "", cells };
+  }
+
+  private fillRow(row: Row, source: string): void {
+    if (row.source === source) return;
+    row.source = source;
+    const texts = splitCells(source);
+    row.cells.forEach((cell, index) => {
+      cell.update(texts[index] ?? "");
+    });
+  }
+}

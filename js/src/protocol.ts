@@ -1,0 +1,100 @@
+/** The words of the comm: what the kernel sends as traits, and the commands that go back as custom messages. */
+
+interface PartBase {
+  /** False once nothing more will be appended to this part. */
+  is_open?: boolean;
+}
+
+export interface TextPart extends PartBase {
+  type: "text";
+  text: string;
+}
+
+export interface ReasoningPart extends PartBase {
+  type: "reasoning";
+  text: string;
+  /** How long the model thought; null while it still does. */
+  seconds: number | null;
+}
+
+export interface ToolCallPart extends PartBase {
+  type: "tool_call";
+  call_id: string;
+  name: string;
+  /** JSON text, incomplete while the part is open. */
+  arguments: string;
+}
+
+export type Part = TextPart | ReasoningPart | ToolCallPart;
+
+export interface TranscriptDocument {
+  seq: number;
+  parts: Part[];
+}
+
+export type Op = ["append", number, string] | ["part", number, Partial<Part>];
+
+export interface Patch {
+  seq: number;
+  ops: Op[];
+}
+
+export type State =
+  | "connecting"
+  | "streaming"
+  | "waiting"
+  | "retrying"
+  | "complete"
+  | "stopped"
+  | "truncated"
+  | "failed"
+  | "budget";
+
+export interface Status {
+  state: State;
+  message: string;
+  model: string;
+  context: string;
+  /** The kernel's age of the run when this was sent. */
+  seconds_since_start: number;
+}
+
+export interface Stats {
+  first_delta_s: number | null;
+  deltas_per_s: number | null;
+  seconds: number;
+  usage: { input_tokens: number; output_tokens: number } | null;
+}
+
+export interface Traits {
+  document: TranscriptDocument;
+  patch: Patch;
+  status: Status;
+  stats: Stats;
+  prompt: string;
+  shows_prompt: boolean;
+  keep_hint: string;
+}
+
+export type Command =
+  | { command: "hello"; view: string }
+  | { command: "bye"; view: string }
+  | { command: "stop" }
+  | { command: "resync"; seq: number };
+
+const RUNNING: ReadonlySet<State> = new Set(["connecting", "streaming", "waiting", "retrying"]);
+
+export function isRunning(status: Status | null): boolean {
+  return status !== null && RUNNING.has(status.state);
+}
+
+export type GrowingField = "text" | "arguments";
+
+/** The one field of a part that `append` adds to; everything else in it is metadata. */
+export function growingField(part: Partial<Part>): GrowingField {
+  return part.type === "tool_call" ? "arguments" : "text";
+}
+
+export function growingText(part: Part): string {
+  return part.type === "tool_call" ? part.arguments : part.text;
+}

@@ -1,0 +1,94 @@
+import { appendElement, setText } from "./element";
+import { formatCount, formatSeconds, joinFigures } from "./figures";
+import type { Session } from "./session";
+
+const TICK_MS = 100;
+/** From this age on a run without a delta is said to wait for one. */
+const CONNECTING_S = 1;
+
+/** The one quiet line above a running answer: dot, figures, Stop. Gone when the run is over. */
+export class StatusLine {
+  readonly #element: HTMLElement;
+  readonly #session: Session;
+  readonly #window: Window;
+  readonly #text: HTMLElement;
+  readonly #hint: HTMLElement;
+  readonly #stop: HTMLButtonElement;
+  readonly #key: HTMLElement;
+  #ticker: number | undefined;
+
+  constructor(element: HTMLElement, session: Session, window: Window) {
+    this.#element = element;
+    this.#session = session;
+    this.#window = window;
+    appendElement(element, "i", "holysheep-dot").setAttribute("aria-hidden", "true");
+    this.#text = appendElement(element, "span", "holysheep-status-text");
+    this.#hint = appendElement(
+      element,
+      "span",
+      "holysheep-stop-hint",
+      "Use ■ (interrupt) to stop on this kernel.",
+    );
+    this.#stop = appendElement(element, "button", "holysheep-stop", "Stop");
+    this.#stop.type = "button";
+    // Without it JupyterLab takes Enter as "edit the cell".
+    this.#stop.setAttribute("data-lm-suppress-shortcuts", "true");
+    this.#stop.addEventListener("click", () => session.stop());
+    this.#key = appendElement(element, "kbd", "", "esc");
+    this.update();
+  }
+
+  /** True when the keyboard focus would be lost by what `update` does next. */
+  get isFocusEnding(): boolean {
+    const isEnding = this.#session.isStopRequested || !this.#session.isRunning;
+    return isEnding && !this.#stop.disabled && this.#stop.matches(":focus");
+  }
+
+  update(): void {
+    const { isRunning, isStopRequested, isStopUnanswered } = this.#session;
+    this.#element.hidden = !isRunning;
+    this.#setTicking(isRunning);
+    if (!isRunning) return;
+    this.#element.dataset.state = this.#session.status!.state;
+    this.#stop.disabled = isStopRequested;
+    setText(this.#stop, isStopRequested ? "Stopping…" : "Stop");
+    this.#key.hidden = isStopRequested;
+    this.#hint.hidden = !isStopUnanswered;
+    this.#tick();
+  }
+
+  close(): void {
+    this.#setTicking(false);
+  }
+
+  #setTicking(isTicking: boolean): void {
+    if (isTicking === (this.#ticker !== undefined)) return;
+    if (!isTicking) this.#window.clearInterval(this.#ticker);
+    this.#ticker = isTicking ? this.#window.setInterval(() => this.#tick(), TICK_MS) : undefined;
+  }
+
+  #tick(): void {
+    setText(this.#text, describeRun(this.#session));
+  }
+}
+
+export function describeRun({ status, stats, elapsed_s }: Session): string {
+  if (status === null) return "";
+  const { model, message } = status;
+  const age = formatSeconds(elapsed_s);
+  const rate = stats?.deltas_per_s ? `${formatCount(stats.deltas_per_s)} tokens/s` : null;
+  switch (status.state) {
+    case "connecting":
+      return joinFigures([
+        model,
+        message || (elapsed_s < CONNECTING_S ? "connecting" : "waiting for the first token"),
+        age,
+      ]);
+    case "waiting":
+      return joinFigures([model, "waiting for you", message]);
+    case "retrying":
+      return joinFigures([model, message || "trying again"]);
+    default:
+      return joinFigures([model, "streaming", message, age, rate]);
+  }
+}

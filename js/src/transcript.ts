@@ -1,0 +1,91 @@
+import type { MarkdownHost } from "./markdown";
+import type { PartView } from "./part_view";
+import { growingText, type Part } from "./protocol";
+import { ReasoningPartView } from "./reasoning_part";
+import type { Change } from "./replica";
+import { TextPartView } from "./text_part";
+import { ToolCallPartView } from "./tool_call_part";
+
+/** Parts → DOM. Changes are gathered as they come and applied by `flush`, once per frame, never twice. */
+export class Transcript {
+  readonly element: HTMLElement;
+  readonly #host: MarkdownHost;
+  readonly #views: PartView[] = [];
+  /** How many of the shown parts stay. */
+  #kept = 0;
+  #gathered = new Map<number, string[]>();
+  readonly #outdated = new Set<number>();
+  #isSettled = false;
+
+  constructor(element: HTMLElement, parts: readonly Part[], host: MarkdownHost = {}) {
+    this.element = element;
+    this.#host = host;
+    parts.forEach((part, index) => {
+      this.gather({ kind: "appended", index, text: growingText(part) });
+    });
+  }
+
+  gather(change: Change): void {
+    if (change.kind === "appended") {
+      const texts = this.#gathered.get(change.index);
+      if (texts) texts.push(change.text);
+      else this.#gathered.set(change.index, [change.text]);
+    } else if (change.kind === "changed") {
+      this.#outdated.add(change.index);
+    } else if (change.kind === "cut") {
+      this.#kept = Math.min(this.#kept, change.length);
+      for (const index of this.#gathered.keys()) {
+        if (index >= change.length) this.#gathered.delete(index);
+      }
+    }
+  }
+
+  flush(parts: readonly Part[], isSettled: boolean): void {
+    this.#removeCut();
+    for (let index = this.#views.length; index < parts.length; index += 1) {
+      this.#views.push(this.#createView(parts[index]!));
+      this.#outdated.add(index - 1).add(index);
+    }
+    this.#kept = this.#views.length;
+    for (const [index, texts] of this.#gathered) this.#append(index, texts.join(""), parts[index]!);
+    this.#gathered.clear();
+    if (isSettled !== this.#isSettled) this.#outdated.add(parts.length - 1);
+    this.#isSettled = isSettled;
+    for (const index of this.#outdated) this.#update(index, parts);
+    this.#outdated.clear();
+  }
+
+  #removeCut(): void {
+    if (this.#kept === this.#views.length) return;
+    for (const view of this.#views.splice(this.#kept)) view.element.remove();
+    this.#outdated.add(this.#kept - 1);
+  }
+
+  #append(index: number, text: string, part: Part): void {
+    const view = this.#views[index]!;
+    if (text === "") return;
+    if (!view.isFinished) {
+      view.append(text);
+      return;
+    }
+    const renewed = this.#createView(part);
+    view.element.replaceWith(renewed.element);
+    renewed.append(growingText(part));
+    this.#views[index] = renewed;
+    this.#outdated.add(index);
+  }
+
+  #update(index: number, parts: readonly Part[]): void {
+    const part = parts[index];
+    if (part === undefined) return;
+    const isFollowed = index < parts.length - 1;
+    const isOpen = !this.#isSettled && (part.is_open ?? !isFollowed);
+    this.#views[index]!.update(part, { isOpen, isFollowed });
+  }
+
+  #createView(part: Part): PartView {
+    if (part.type === "reasoning") return new ReasoningPartView(this.element, this.#host);
+    if (part.type === "tool_call") return new ToolCallPartView(this.element);
+    return new TextPartView(this.element, this.#host);
+  }
+}

@@ -1,0 +1,85 @@
+import { Announcer } from "./announcer";
+import { appendElement, setText } from "./element";
+import { Footer } from "./footer";
+import { Frames } from "./frames";
+import type { MarkdownHost } from "./markdown";
+import type { Change } from "./replica";
+import type { Cancel, Session, SessionListener } from "./session";
+import { StatusLine } from "./status";
+import { Transcript } from "./transcript";
+
+/** One showing of a session under `parent`. A session may have several, opened at any time. */
+export class View implements SessionListener {
+  readonly root: HTMLElement;
+  readonly #session: Session;
+  readonly #frames: Frames;
+  readonly #prompt: HTMLElement;
+  readonly #status: StatusLine;
+  readonly #transcript: Transcript;
+  readonly #footer: Footer;
+  readonly #announcer: Announcer;
+  readonly #unsubscribe: Cancel;
+
+  constructor(parent: Element, session: Session, host: MarkdownHost = {}) {
+    const window = parent.ownerDocument.defaultView!;
+    this.#session = session;
+    this.root = appendElement(parent, "div", "holysheep");
+    this.root.tabIndex = -1;
+    this.#prompt = appendElement(this.root, "div", "holysheep-prompt");
+    this.#status = new StatusLine(appendElement(this.root, "div", "holysheep-status"), session, window);
+    const transcript = appendElement(this.root, "div", "holysheep-transcript");
+    this.#transcript = new Transcript(transcript, session.parts, host);
+    const notice = appendElement(this.root, "div", "holysheep-notice");
+    this.#footer = new Footer(notice, appendElement(this.root, "div", "holysheep-footer"), session);
+    const announcements = appendElement(this.root, "div", "holysheep-announcer");
+    this.#announcer = new Announcer(announcements, session.status, window);
+    this.#frames = new Frames(window, () => this.#show());
+    this.root.addEventListener("keydown", (event) => this.#stopOnEscape(event));
+    this.#unsubscribe = session.subscribe(this);
+    this.#show();
+  }
+
+  transcriptChanged(change: Change): void {
+    this.#transcript.gather(change);
+    if (change.kind === "appended" && this.#session.parts[change.index]?.type === "text") {
+      this.#announcer.hear(change.text);
+    }
+    this.#frames.request();
+  }
+
+  stateChanged(): void {
+    this.#frames.request();
+  }
+
+  close(): void {
+    this.#unsubscribe();
+    this.#frames.cancel();
+    this.#status.close();
+    this.#announcer.close();
+    this.root.remove();
+  }
+
+  #show(): void {
+    const session = this.#session;
+    setText(this.#prompt, session.prompt);
+    this.#prompt.hidden = !session.showsPrompt || session.prompt === "";
+    this.#transcript.flush(session.parts, session.isSettled);
+    this.#transcript.element.classList.toggle(
+      "holysheep-is-streaming",
+      session.status?.state === "streaming",
+    );
+    // The focus was on Stop, which is about to go: kept in the widget, or the page would forget the place.
+    if (this.#status.isFocusEnding) this.root.focus({ preventScroll: true });
+    this.#status.update();
+    this.#footer.update();
+    this.#announcer.update(session.status);
+  }
+
+  #stopOnEscape(event: KeyboardEvent): void {
+    if (event.key !== "Escape" || event.isComposing || event.defaultPrevented) return;
+    if (!this.#session.isRunning || this.#session.isStopRequested) return;
+    event.preventDefault();
+    event.stopPropagation();
+    this.#session.stop();
+  }
+}
