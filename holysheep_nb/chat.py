@@ -18,7 +18,7 @@ from .kernel import stream_thread, wait_ticking
 from .run import Request, Run
 from .transports.sse import SSETransport
 from .view import open_view
-from .view.frozen import strip_fence
+from .view.markdown import strip_fence
 from .wire import chat_completions
 
 _transports: dict[tuple[Endpoint, float, float], SSETransport] = {}

@@ -34,8 +34,7 @@ class Endpoint:
             )
         if not key.isascii() or not key.isprintable() or " " in key:
             raise ConfigurationError(
-                f"The value of {self.api_key_name} cannot be an API key: it holds spaces or characters "
-                "beyond ASCII."
+                f"The value of {self.api_key_name} cannot be an API key: it holds spaces or characters beyond ASCII."
             )
         return key
 
@@ -45,19 +44,19 @@ class Settings(Configurable):
     `%config HolySheepMagics.model = "..."`; environment variables are read when a request is made.
     """
 
-    model = Unicode(
-        "", help="Model that answers when none is named. Empty: HOLYSHEEP_MODEL, else gpt-4.1."
-    ).tag(config=True)
+    model = Unicode("", help="Model that answers when none is named. Empty: HOLYSHEEP_MODEL, else gpt-4.1.").tag(
+        config=True
+    )
     base_url = Unicode(
         "", help=f"Address of the API up to /v1. Empty: HOLYSHEEP_BASE_URL, else {DEFAULT_BASE_URL}."
     ).tag(config=True)
-    api_key_name = Unicode(
-        DEFAULT_KEY_NAME, help="Name of the environment variable that holds the API key."
-    ).tag(config=True)
+    api_key_name = Unicode(DEFAULT_KEY_NAME, help="Name of the environment variable that holds the API key.").tag(
+        config=True
+    )
     system = Unicode("", help="System prompt for cells that give none.").tag(config=True)
-    max_tokens = Int(
-        None, allow_none=True, help="Most tokens of an answer; None leaves it to the model."
-    ).tag(config=True)
+    max_tokens = Int(None, allow_none=True, help="Most tokens of an answer; None leaves it to the model.").tag(
+        config=True
+    )
     temperature = Float(None, allow_none=True, help="Sampling temperature; None leaves it to the model.").tag(
         config=True
     )
@@ -97,6 +96,8 @@ def check_base_url(url: str) -> str:
     """The address without its trailing slash. Raises `ConfigurationError` with what is wrong."""
     url = url.strip().rstrip("/")
     try:
+        if not url.isprintable():
+            raise ValueError("it holds a control character")
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
@@ -106,9 +107,7 @@ def check_base_url(url: str) -> str:
             f"The address {url!r} needs a scheme and a host, as in {DEFAULT_BASE_URL}: set HOLYSHEEP_BASE_URL."
         )
     if parts.username or parts.password:
-        raise ConfigurationError(
-            f"The address of {host} must not hold a name or password: the key goes elsewhere."
-        )
+        raise ConfigurationError(f"The address of {host} must not hold a name or password: the key goes elsewhere.")
     if parts.query or parts.fragment:
         raise ConfigurationError(f"The address {url!r} must end before '?' and '#'.")
     if parts.scheme == "http" and not is_loopback(host):

@@ -33,6 +33,7 @@ class StreamThread:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._at_exit: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._here = threading.local()
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -46,15 +47,15 @@ class StreamThread:
                 self._thread.start()
             return self._loop
 
-    @staticmethod
-    def _run(loop: asyncio.AbstractEventLoop) -> None:
+    def _run(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._here.is_stream_thread = True
         asyncio.set_event_loop(loop)
         loop.run_forever()
 
     @property
     def is_current(self) -> bool:
-        """True on the stream thread itself."""
-        return threading.current_thread() is self._thread
+        """True on the stream thread itself, also while it winds down."""
+        return bool(getattr(self._here, "is_stream_thread", False))
 
     def submit(self, coroutine: Coroutine[Any, Any, T]) -> concurrent.futures.Future[T]:
         """Runs a coroutine there. The future can be waited for anywhere."""

@@ -19,8 +19,8 @@ from .kernel import MagicAwaiter, stream_thread, wait_blocking, wait_ticking
 from .options import CellOptions, nearest, parse_cell_line, usage
 from .run import Run
 from .version import __version__
-from .view import show_run, show_text
-from .view.frozen import strip_fence
+from .view import clean_up, prepare, show_run, show_text
+from .view.markdown import strip_fence
 
 if TYPE_CHECKING:
     from .local.process import EngineName
@@ -74,6 +74,7 @@ class HolySheepMagics(Magics, Settings):
         for kind in ("line", "cell"):
             self.shell.magics_manager.magics[kind].pop("holysheep", None)
         self.shell.magics_manager.registry.pop("HolySheepMagics", None)
+        clean_up()
         stream_thread.stop()
 
     @no_var_expand
@@ -238,9 +239,7 @@ class HolySheepMagics(Magics, Settings):
         try:
             timeout_s = float(words[0]) if words else None
         except ValueError:
-            raise UsageError(
-                f"%holysheep wait takes a number of seconds, and {words[0]!r} is none."
-            ) from None
+            raise UsageError(f"%holysheep wait takes a number of seconds, and {words[0]!r} is none.") from None
         going = self.chat.going()
 
         async def work() -> None:
@@ -339,6 +338,7 @@ def load(shell: InteractiveShell) -> None:
     """Registers the magics, once."""
     unload(shell)
     shell.register_magics(HolySheepMagics(shell))
+    prepare(shell)
 
 
 def unload(shell: InteractiveShell) -> None:

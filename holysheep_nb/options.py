@@ -6,6 +6,7 @@ import argparse
 import difflib
 import json
 import keyword
+import math
 import shlex
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
@@ -14,6 +15,29 @@ from .errors import UsageError
 
 FORMATS = ("markdown", "text", "code", "json")
 TRANSPORTS = ("sse",)
+
+# What `Chat.ask` or the request itself keeps for its own: `-o` would hide or break it.
+_NOT_PARAMETERS = frozenset(
+    [
+        "self",
+        "prompt",
+        "model",
+        "system",
+        "base_url",
+        "api_key_name",
+        "answer_format",
+        "cell",
+        "afresh",
+        "live",
+        "label",
+        "show",
+        "shows_error",
+        "listener",
+        "messages",
+        "stream",
+        "stream_options",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +128,14 @@ def parse_cell_line(line: str) -> CellOptions:
         raise UsageError(f"--out needs the name of a variable, and {found.out!r} is none.")
     if found.max_tokens is not None and found.max_tokens < 1:
         raise UsageError("--max-tokens needs a number above 0.")
+    if found.temperature is not None and not math.isfinite(found.temperature):
+        raise UsageError("--temperature needs a finite number.")
+    for key, _ in found.option:
+        if key in _NOT_PARAMETERS:
+            raise UsageError(
+                f"-o cannot set {key}: an option of its own does, or the request needs it as it is. "
+                "`%holysheep help` lists the options."
+            )
     if found.bg and found.answer_format == "code":
         raise UsageError("-f code writes a cell when this one ends: leave out --bg.")
     parameters = {key: _json_or_text(value) for key, value in found.option}
@@ -145,9 +177,11 @@ def _unknown(word: str) -> str:
 
 def _json_or_text(value: str) -> Any:
     try:
-        return json.loads(value)
-    except ValueError:
+        parsed = json.loads(value)
+        json.dumps(parsed, allow_nan=False)  # NaN and infinite numbers are no JSON
+    except (ValueError, RecursionError):
         return value
+    return parsed
 
 
 def _sentence(message: str) -> str:

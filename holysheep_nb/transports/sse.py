@@ -17,10 +17,11 @@ _ERROR_BODY_BYTES = 64 * 1024
 
 
 class _StreamText:
-    """What httpx-sse reads from: the headers, and the text as UTF-8 whatever they say, without its mark."""
+    """What httpx-sse reads from: the text as UTF-8 whatever the headers say, without its mark."""
 
     def __init__(self, response: httpx.Response) -> None:
-        self.headers = response.headers
+        # The type has been looked at, in any case of letters; httpx-sse takes lowercase alone.
+        self.headers = {"content-type": "text/event-stream"}
         self._bytes = response.aiter_bytes()
 
     async def aiter_text(self) -> AsyncGenerator[str, None]:
@@ -39,6 +40,7 @@ class SSETransport:
     read_key            gives the API key, asked for once a request; it goes nowhere but into the header
     connect_timeout_s   until the connection stands
     idle_timeout_s      longest silence while an answer streams; heartbeat comments count as life
+    http_transport      moves the requests instead of the network, as httpx.MockTransport does
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class SSETransport:
         *,
         connect_timeout_s: float = 10.0,
         idle_timeout_s: float = 120.0,
+        http_transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.base_url = base_url
         self.host = httpx.URL(base_url).netloc.decode("ascii")
@@ -58,6 +61,9 @@ class SSETransport:
             timeout=httpx.Timeout(idle_timeout_s, connect=connect_timeout_s, pool=None),
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=8),
             follow_redirects=False,
+            transport=http_transport,
+            # Plain http goes to this machine alone (`config.check_base_url`): a proxy must not see the key.
+            trust_env=httpx.URL(base_url).scheme == "https",
         )
 
     async def stream(self, body: dict[str, Any]) -> AsyncGenerator[str, None]:
@@ -109,8 +115,7 @@ class SSETransport:
             yield
         except httpx.ConnectTimeout as error:
             raise ConnectionFailedError(
-                f"{self.host} did not answer within {self._connect_timeout_s:g} s: check the address and "
-                "the network.",
+                f"{self.host} did not answer within {self._connect_timeout_s:g} s: check the address and the network.",
                 details=str(error),
             ) from error
         except (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
@@ -129,9 +134,7 @@ class SSETransport:
                 details=repr(error),
             ) from error
         except httpx.DecodingError as error:
-            raise ProtocolError(
-                f"{self.host} sent a body that cannot be decompressed.", details=repr(error)
-            ) from error
+            raise ProtocolError(f"{self.host} sent a body that cannot be decompressed.", details=repr(error)) from error
 
 
 async def _check_status(response: httpx.Response) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
 
 from ..run import Run, View
-from .frozen import HeadlessView, HiddenView, Output, frozen_bundle
+from .frozen import frozen_bundle
+from .headless import HeadlessView, HiddenView
+from .output import Output
 from .terminal import TerminalView
 
-__all__ = ["open_view", "show_run", "show_text"]
+__all__ = ["clean_up", "has_front_end", "open_view", "prepare", "show_run", "show_text"]
 
 
 def open_view(*, live: bool = False, hidden: bool = False, shows_error: bool = True) -> View | None:
@@ -27,15 +30,34 @@ def open_view(*, live: bool = False, hidden: bool = False, shows_error: bool = T
         return None
     if hidden:
         return HiddenView(shell)
-    kernel = getattr(shell, "kernel", None)
-    if kernel is None:
+    if getattr(shell, "kernel", None) is None:
         return TerminalView(shows_error=shows_error)
-    # Programs that run notebooks cannot answer a question, and say so; people's front ends can.
-    if not getattr(kernel, "_allow_stdin", True):
+    if not has_front_end(shell):
         return HeadlessView(shell, shows_error=shows_error)
     from .widget import WidgetView
 
     return WidgetView(shell, live=live, shows_error=shows_error)
+
+
+def has_front_end(shell: InteractiveShell) -> bool:
+    """True if a person sits before this kernel: programs that run notebooks cannot answer, and say so."""
+    kernel = getattr(shell, "kernel", None)
+    return kernel is not None and bool(getattr(kernel, "_allow_stdin", True))
+
+
+def prepare(shell: InteractiveShell) -> None:
+    """Sends the front end's code ahead, so that the first answer need not wait for it."""
+    if has_front_end(shell):
+        from .front_end import open_front_end
+
+        open_front_end()
+
+
+def clean_up() -> None:
+    """Takes back what `prepare` sent."""
+    front_end = sys.modules.get(f"{__name__}.front_end")
+    if front_end is not None:
+        front_end.close_front_end()
 
 
 def show_run(shell: InteractiveShell, run: Run) -> None:

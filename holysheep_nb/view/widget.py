@@ -9,29 +9,26 @@ of a subshell) and are handed to the stream thread at once.
     status     {"state", "message", "model", "context", "seconds_since_start"}
     stats      {"first_delta_s", "deltas_per_s", "seconds", "usage"}, at most 4 a second
 
-Commands: `hello` and `bye` with a view's id, `stop`, `resync`.
+Commands: `hello` and `bye` with a view's id, `stop`, `resync`, `load`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import pathlib
-from collections.abc import Callable
 from typing import Any
 
-import anywidget
 from IPython.core.interactiveshell import InteractiveShell
-from traitlets import Bool, Dict, Unicode
 
 from ..conversation import Op
 from ..kernel import stream_thread
 from ..run import Run
-from .frozen import HiddenView, Output, context_note, frozen_bundle
+from .front_end import FRONT_END, AnswerWidget, open_front_end
+from .frozen import context_note, frozen_bundle
+from .headless import HiddenView
+from .output import Output
 
 _log = logging.getLogger(__name__)
-
-STATIC = pathlib.Path(__file__).parent.parent / "static"
 
 PATCHES_PER_S = 30.0
 # All streams of a kernel together: Jupyter's relay manages about 600 messages a second.
@@ -41,41 +38,6 @@ HELLO_TIMEOUT_S = 10.0
 SNAPSHOT_TIMEOUT_S = 2.0
 KEEP_HINT_DELAY_S = 1.0
 KEEP_HINT = "%holysheep show puts this answer into the notebook"
-
-
-class AnswerWidget(anywidget.AnyWidget):
-    """One answer in a cell's output."""
-
-    _esm = STATIC / "widget.js"
-    _css = STATIC / "widget.css"
-
-    # Everything up to patch `seq`. The trait holds only the number; `get_state` fills in the parts.
-    document = Dict().tag(sync=True)
-    # What happened since the patch before.
-    patch = Dict().tag(sync=True)
-    # Where the run stands.
-    status = Dict().tag(sync=True)
-    # How fast it goes.
-    stats = Dict().tag(sync=True)
-    # What was asked.
-    prompt = Unicode().tag(sync=True)
-    # True while the prompt is to be seen above the answer.
-    shows_prompt = Bool(False).tag(sync=True)
-    # How the answer is to be read: markdown, text, code or json.
-    answer_format = Unicode("markdown").tag(sync=True)
-    # How to keep the answer, once nothing else will.
-    keep_hint = Unicode("").tag(sync=True)
-
-    def __init__(self, snapshot: Callable[[], dict[str, Any]], **traits: Any) -> None:
-        self._snapshot = snapshot
-        super().__init__(**traits)
-
-    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
-        """What is sent to a page: on open, when a reloaded page asks, and when a trait changes."""
-        state: dict[str, Any] = super().get_state(key, drop_defaults)
-        if "document" in state:
-            state["document"] = self._snapshot()
-        return state
 
 
 class WidgetView(HiddenView):
@@ -107,6 +69,7 @@ class WidgetView(HiddenView):
         self._run = run
         self._born_in = self._shell.execution_count
         WidgetView._streaming += 1
+        open_front_end()
         self._widget = AnswerWidget(
             self._snapshot,
             document={"seq": 0},
@@ -189,6 +152,9 @@ class WidgetView(HiddenView):
             case "resync":
                 if self._widget is not None:
                     self._widget.send_state("document")
+            case "load":
+                if self._widget is not None:
+                    self._widget.send({"front_end": FRONT_END.read_text(encoding="utf-8")})
             case _:
                 _log.warning("a command from the page that is not known: %r", command)
 
@@ -270,5 +236,6 @@ class WidgetView(HiddenView):
 
     def _close(self) -> None:
         if self._widget is not None:
+            self._widget.layout.close()
             self._widget.close()
             self._widget = None

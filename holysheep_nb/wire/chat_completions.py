@@ -9,7 +9,7 @@ Source: HolySheep's API page and OpenAI's API reference, "Chat completions, stre
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ..conversation import Turn
@@ -38,6 +38,8 @@ from ..events import (
 
 DONE = "[DONE]"
 _EXCERPT_CHARACTERS = 200
+_UNREADABLE = (ValueError, RecursionError)
+_MISSHAPEN = (TypeError, AttributeError, KeyError, ValueError, OverflowError, RecursionError)
 
 
 def messages_from_turns(turns: Iterable[Turn], system: str = "") -> list[dict[str, Any]]:
@@ -80,16 +82,20 @@ class Decoder:
             return self._finish(self.finish_reason or "stop")
         try:
             chunk = json.loads(payload)
-        except (ValueError, RecursionError) as error:
+        except _UNREADABLE as error:
             return [PayloadSkipped(f"not JSON ({error}): {_excerpt(payload)}")]
         if not isinstance(chunk, dict):
             return [PayloadSkipped(f"not an object: {_excerpt(payload)}")]
         if chunk.get("error"):
             raise error_from_object(chunk["error"], details=payload)
+        events: list[Event] = []
         try:
-            return self._events(chunk)
-        except (TypeError, AttributeError, KeyError, ValueError) as error:
-            return [PayloadSkipped(f"unexpected shape ({error}): {_excerpt(payload)}")]
+            for event in self._events(chunk):
+                events.append(event)
+        except _MISSHAPEN as error:
+            # What came before the bad field stands.
+            events.append(PayloadSkipped(f"unexpected shape ({error}): {_excerpt(payload)}"))
+        return events
 
     def end(self) -> list[Event]:
         """The stream is over: what is still to be said. Nothing, if it ended before the answer did."""
@@ -106,30 +112,26 @@ class Decoder:
         self._is_finished = True
         return [TurnFinished(reason)]
 
-    def _events(self, chunk: dict[str, Any]) -> list[Event]:
-        events: list[Event] = []
+    def _events(self, chunk: dict[str, Any]) -> Iterator[Event]:
         if not self._has_started and "choices" in chunk:
             self._has_started = True
-            events.append(TurnStarted(_text(chunk.get("model"))))
+            yield TurnStarted(_text(chunk.get("model")))
         choices = chunk.get("choices") or []
         choice = next((c for c in choices if not c.get("index")), None)
         if choice is not None:
             delta = choice.get("delta") or choice.get("message") or {}
             reasoning = delta.get("reasoning_content") or delta.get("reasoning")
             if reasoning:
-                events.append(ReasoningDelta(_text(reasoning)))
+                yield ReasoningDelta(_text(reasoning))
             if delta.get("content"):
-                events.append(TextDelta(_text(delta["content"])))
+                yield TextDelta(_text(delta["content"]))
             for call in delta.get("tool_calls") or ():
-                events.append(_tool_call_delta(call))
+                yield _tool_call_delta(call)
             if choice.get("finish_reason"):
                 self.finish_reason = _text(choice["finish_reason"])
         usage = chunk.get("usage")
         if usage:
-            events.append(
-                UsageReported(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
-            )
-        return events
+            yield UsageReported(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
 
 
 def _tool_call_delta(call: dict[str, Any]) -> ToolCallDelta:
@@ -149,8 +151,12 @@ def _text(value: Any) -> str:
         return "".join(_text(item.get("text")) for item in value)
     if not isinstance(value, str):
         raise TypeError(f"text expected, not {type(value).__name__}")
-    # A lone surrogate is legal in JSON and cannot be sent on as UTF-8.
-    return value if value.isascii() else value.encode("utf-8", "replace").decode("utf-8")
+    return _sendable(value)
+
+
+def _sendable(text: str) -> str:
+    """The text without lone surrogates, which are legal in JSON and cannot be sent on as UTF-8."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _excerpt(payload: str) -> str:
@@ -160,11 +166,9 @@ def _excerpt(payload: str) -> str:
 def models_from_body(body: str) -> list[str]:
     """The model names in the body of `GET /models`, in the server's order."""
     try:
-        return [str(model["id"]) for model in json.loads(body)["data"]]
-    except (ValueError, KeyError, TypeError) as error:
-        raise ProtocolError(
-            "The endpoint's list of models could not be read.", details=body[:2000]
-        ) from error
+        return [_sendable(str(model["id"])) for model in json.loads(body)["data"]]
+    except (*_UNREADABLE, KeyError, TypeError) as error:
+        raise ProtocolError("The endpoint's list of models could not be read.", details=body[:2000]) from error
 
 
 def error_from_status(error: StatusError, host: str, model: str) -> APIError | ProtocolError:
@@ -172,8 +176,8 @@ def error_from_status(error: StatusError, host: str, model: str) -> APIError | P
     status, body = error.status_code, error.body
     try:
         found = json.loads(body)
-        found = found.get("error", found) if isinstance(found, dict) else {}
-    except ValueError:
+        found = (found.get("error") or found) if isinstance(found, dict) else {}
+    except _UNREADABLE:
         found = {}
     if not isinstance(found, dict):
         found = {"message": str(found)}
@@ -206,13 +210,10 @@ def error_from_status(error: StatusError, host: str, model: str) -> APIError | P
     if code == "context_length_exceeded" or "context length" in str(found.get("message", "")).lower():
         return made(
             ContextWindowError,
-            f"The conversation is longer than {model} takes{said}: shorten the prompt, or start afresh "
-            "with --new.",
+            f"The conversation is longer than {model} takes{said}: shorten the prompt, or start afresh with --new.",
         )
     if status == 429:
-        limited = made(
-            RateLimitError, f"{host} says too many requests (429{said}): wait, then run the cell again."
-        )
+        limited = made(RateLimitError, f"{host} says too many requests (429{said}): wait, then run the cell again.")
         assert isinstance(limited, RateLimitError)
         limited.retry_after_s = _seconds(error.headers.get("retry-after"))
         return limited
@@ -240,7 +241,7 @@ def _said(found: Mapping[str, Any]) -> str:
 
 
 def _one_line(text: str) -> str:
-    return _excerpt(" ".join(text.split()))
+    return _excerpt(" ".join(_sendable(text).split()))
 
 
 def _seconds(value: str | None) -> float | None:

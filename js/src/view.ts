@@ -27,11 +27,11 @@ export class View implements SessionListener {
     this.root.tabIndex = -1;
     this.#prompt = appendElement(this.root, "div", "holysheep-prompt");
     this.#status = new StatusLine(appendElement(this.root, "div", "holysheep-status"), session, window);
+    const announcements = appendElement(this.root, "div", "holysheep-announcer");
     const transcript = appendElement(this.root, "div", "holysheep-transcript");
     this.#transcript = new Transcript(transcript, session.parts, host);
     const notice = appendElement(this.root, "div", "holysheep-notice");
     this.#footer = new Footer(notice, appendElement(this.root, "div", "holysheep-footer"), session);
-    const announcements = appendElement(this.root, "div", "holysheep-announcer");
     this.#announcer = new Announcer(announcements, session.status, window);
     this.#frames = new Frames(window, () => this.#show());
     this.root.addEventListener("keydown", (event) => this.#stopOnEscape(event));

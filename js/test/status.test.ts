@@ -81,12 +81,13 @@ test("Esc outside the widget, or when nothing runs, sends nothing", () => {
   assert.equal(lab.model.commands("stop").length, 0);
 });
 
-test("a stop that nothing answers for a second points to the interrupt button", () => {
+test("a stop that nothing answers for a second points to the interrupt button", async () => {
   const { element } = openLab();
   element.querySelector<HTMLButtonElement>(".holysheep-stop")!.click();
   lab.page.advance(900);
   assert.equal(isShown(element, ".holysheep-stop-hint"), false);
   lab.page.advance(100);
+  await Promise.resolve();
   assert.equal(isShown(element, ".holysheep-stop-hint"), true);
   assert.match(textOf(element, ".holysheep-stop-hint"), /^Use ■ \(interrupt\)/);
 });

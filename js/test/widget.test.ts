@@ -45,6 +45,20 @@ test("many patches between two frames ask for one frame and all appear in it", (
   assert.match(textOf(element, ".holysheep-text"), /^0 1 2 .* 48 49$/);
 });
 
+test("a patch after a quiet frame is shown at once, and the next one with the frame", async () => {
+  const { kernel, element } = openLab();
+  lab.page.advance(20);
+  lab.model.set({ patch: kernel.append("first ") });
+  await Promise.resolve();
+  assert.equal(lab.page.waitingFrames, 0);
+  assert.equal(textOf(element, ".holysheep-text"), "first");
+  lab.model.set({ patch: kernel.append("second") });
+  await Promise.resolve();
+  assert.equal(textOf(element, ".holysheep-text"), "first");
+  lab.page.frame();
+  assert.equal(textOf(element, ".holysheep-text"), "first second");
+});
+
 test("a second view shows everything that came before it, and what comes after", () => {
   const { kernel } = openLab();
   lab.model.set({ patch: kernel.append("one ") });

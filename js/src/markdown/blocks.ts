@@ -7,7 +7,7 @@ import { openBlock } from "./openings";
 
 const MAX_DEPTH = 40;
 const OPENING = /^[#`~*+_=<>0-9\-$\\|:[]/;
-const DETAILS_END = /^(.*\S)\s*(<\/details>)\s*$/i;
+const DETAILS_END = /^<\/details>\s*$/i;
 /** Leaves whose lines open no other block. */
 const VERBATIM = new Set<BlockType>(["code", "math", "html", "summary"]);
 
@@ -27,10 +27,10 @@ export class BlockParser {
   constructor(private readonly definitions: Definitions) {}
 
   addLine(text: string): void {
-    const split = this.isVerbatim ? null : DETAILS_END.exec(text);
-    if (split && (this.findOpen("details") || /<details/i.test(text))) {
-      this.readLine(new Line(split[1]!));
-      this.readLine(new Line(split[2]!));
+    const end = text.lastIndexOf("</");
+    if (end > 0 && this.endsDetails(text, end)) {
+      this.readLine(new Line(text.slice(0, end)));
+      this.readLine(new Line(text.slice(end)));
     } else {
       this.readLine(new Line(text));
     }
@@ -135,6 +135,13 @@ export class BlockParser {
 
   get isVerbatim(): boolean {
     return VERBATIM.has(this.tip.type);
+  }
+
+  /** Whether `</details>` stands at the end of a line that begins with something else. */
+  private endsDetails(text: string, end: number): boolean {
+    if (this.isVerbatim || !DETAILS_END.test(text.slice(end))) return false;
+    const before = text.slice(0, end);
+    return /[^\s>]/.test(before) && (this.findOpen("details") !== null || /<details/i.test(before));
   }
 
   private remove(block: Block): void {

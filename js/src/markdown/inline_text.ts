@@ -7,6 +7,7 @@ const MAX_DELIMITERS = 400;
 const MAX_WORD = 1024;
 /** Text is settled in steps, as each one costs a text node. */
 const SETTLE_STEP = 256;
+const COMPARED = 256;
 
 /** Inline content that grows: what cannot change any more is read and placed once. */
 export class InlineText {
@@ -24,8 +25,7 @@ export class InlineText {
   /** Shows `source`; `lead` is what stands before it. */
   update(source: string, lead: Piece[] = []): void {
     if (source === this.source && lead.length === this.lead.length) return;
-    if (!source.startsWith(this.source.slice(0, this.settled)) || lead.length !== this.lead.length)
-      this.reset(lead);
+    if (!this.isContinuedBy(source) || lead.length !== this.lead.length) this.reset(lead);
     this.source = source;
     for (let end = this.segmentEnd(); end < source.length; end = this.segmentEnd()) {
       this.settle(end, []);
@@ -45,6 +45,15 @@ export class InlineText {
     };
     const { definitions } = this.reader;
     for (const label of this.reader.findUndefined(this.source)) definitions.awaitLabel(label, refresh);
+  }
+
+  /** Text grows at its end, or loses definitions at its start; so the ends of what is settled tell. */
+  private isContinuedBy(source: string): boolean {
+    const head = this.source.slice(0, Math.min(this.settled, COMPARED));
+    const tailStart = Math.max(0, this.settled - COMPARED);
+    return (
+      source.startsWith(head) && source.startsWith(this.source.slice(tailStart, this.settled), tailStart)
+    );
   }
 
   private reset(lead: Piece[]): void {

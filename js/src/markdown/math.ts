@@ -1,5 +1,5 @@
 import { Lazy } from "./lazy";
-import { isPlainValue, MATH_ATTRIBUTES, MATH_STYLES, MATH_TAGS } from "./safety";
+import { isPlainValue, MATH_ATTRIBUTES, MATH_CLASS, MATH_STYLES, MATH_TAGS } from "./safety";
 
 const MATHML = "http://www.w3.org/1998/Math/MathML";
 const MAX_TEX_LENGTH = 4000;
@@ -10,6 +10,7 @@ interface MathNode {
   text?: string;
   attributes?: Record<string, unknown>;
   style?: Record<string, unknown>;
+  classes?: string[];
   children?: MathNode[];
 }
 
@@ -55,7 +56,12 @@ function copyElement(node: MathNode): Element {
     if (MATH_ATTRIBUTES.has(name) && isPlainValue(String(value))) element.setAttribute(name, String(value));
   }
   for (const [name, value] of Object.entries(node.style ?? {})) {
-    if (MATH_STYLES.has(name) && isPlainValue(String(value))) Reflect.set(element.style, name, String(value));
+    if (MATH_STYLES.has(name) && isPlainValue(String(value))) {
+      const property = name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+      element.style?.setProperty(property, String(value));
+    }
   }
+  const classes = (node.classes ?? []).filter((name) => MATH_CLASS.test(name));
+  if (classes.length > 0) element.setAttribute("class", classes.join(" "));
   return element;
 }

@@ -30,6 +30,9 @@ export const MATH_STYLES = new Set(
   ).split(" "),
 );
 
+/** The classes temml's own style sheet knows. */
+export const MATH_CLASS = /^(?:(?:tml|wbk|chr)-[a-z-]+|upstrike|downstrike|sout|menclose|mathcal|mathscr)$/;
+
 /** A value with a function or an escape in it could name an address to load. */
 export function isPlainValue(value: string): boolean {
   return value.length < 100 && !/[(\\@:;]/.test(value);

@@ -10,10 +10,13 @@ interface Row {
   cells: InlineText[];
 }
 
+/** The page lays out a whole group of rows when one is added to it. */
+const ROWS_PER_GROUP = 64;
+
 /** A table that grows by rows; only the last one is ever touched again. */
 export class TableView implements View {
   readonly element = document.createElement("div");
-  readonly body = document.createElement("tbody");
+  body = document.createElement("tbody");
   private readonly head = document.createElement("thead");
   private readonly table = document.createElement("table");
   private settledRows = 0;
@@ -57,6 +60,11 @@ export class TableView implements View {
     if (this.body.childElementCount === 0) this.body.remove();
   }
 
+  private addGroup(): void {
+    this.body = document.createElement("tbody");
+    this.table.append(this.body);
+  }
+
   private addRow(index: number): Row {
     const element = document.createElement("tr");
     const tag = index === 0 ? "th" : "td";
@@ -67,7 +75,7 @@ export class TableView implements View {
       element.append(cell);
       return new InlineText(cell, this.reader);
     });
-    if (index === 1) this.table.append(this.body);
+    if (index > 0 && (index - 1) % ROWS_PER_GROUP === 0) this.addGroup();
     (index === 0 ? this.head : this.body).append(element);
     return { element, source: "", cells };
   }

@@ -105,7 +105,7 @@ class TextView extends PlainView {
   }
 
   override update(block: Block): void {
-    const source = block.text.trim();
+    const source = trimSpaces(block.text);
     const canBeTask = block.isFirst && block.type === "paragraph" && block.parent?.type === "item";
     const task = canBeTask ? TASK.exec(source) : null;
     if (task) this.text.update(source.slice(task[0].length), [checkboxPiece(task[1] !== " "), " "]);
@@ -115,6 +115,15 @@ class TextView extends PlainView {
   settle(): void {
     this.text.awaitLabels();
   }
+}
+
+/** Without the spaces and tabs around it; other white space is content. */
+function trimSpaces(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (text[start] === " " || text[start] === "\t" || text[start] === "\n") start++;
+  while (end > start && (text[end - 1] === " " || text[end - 1] === "\t" || text[end - 1] === "\n")) end--;
+  return text.slice(start, end);
 }
 
 function checkboxPiece(isChecked: boolean): Piece {

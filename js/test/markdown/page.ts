@@ -3,7 +3,12 @@ import { Window } from "happy-dom";
 import { createMarkdownStream, type MarkdownHost } from "../../src/markdown/index";
 
 const window = new Window({ url: "http://127.0.0.1/", settings: { disableJavaScriptEvaluation: true } });
-Object.assign(globalThis, { window, document: window.document, Node: window.Node, HTMLElement: window.HTMLElement });
+Object.assign(globalThis, {
+  window,
+  document: window.document,
+  Node: window.Node,
+  HTMLElement: window.HTMLElement,
+});
 
 /** Renders the fragments one after the other and returns the element they were rendered under. */
 export function render(fragments: Iterable<string>, host?: MarkdownHost): HTMLElement {
@@ -22,15 +27,4 @@ export function* cut(text: string, size: number): Generator<string> {
 /** Waits until formulas and colours are there. */
 export async function settle(): Promise<void> {
   for (let round = 0; round < 20; round++) await sleep(5);
-}
-
-/** Pseudo-random numbers that are the same in every run (mulberry32). */
-export function seededRandom(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -1,0 +1,192 @@
+"""One answer on its way to one client: the engine's events as chunks, and the end when the client leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import time
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import JsonValue
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from holysheep_nb.local.engine import (
+    ChatRequest,
+    Cut,
+    Delta,
+    Engine,
+    EngineEvent,
+    Finished,
+    Recorded,
+    RefusedRequestError,
+    Waiting,
+)
+
+KEEP_ALIVE = b": waiting\n\n"
+DONE = b"data: [DONE]\n\n"
+
+
+@dataclass
+class Counters:
+    """How many answers there were since the start, for `/health`."""
+
+    active: int = 0
+    """Underway; an answer whose client has left counts until its generation has stopped."""
+    finished: int = 0
+    stopped: int = 0
+    """The client left before the end."""
+    refused: int = 0
+    last_stop_at_s: float | None = None
+    """When the last client left early (seconds since the epoch)."""
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """The counters as they stand in `/health`."""
+        return dict(vars(self))
+
+
+@dataclass
+class Answer:
+    """An ASGI app for one request: runs the engine, streams or collects, and stops when the client leaves."""
+
+    engine: Engine
+    request: ChatRequest
+    counters: Counters
+    _has_started: bool = field(default=False, init=False)  # True once the status line is sent
+    _head: Mapping[str, JsonValue] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._head = {
+            "id": f"chatcmpl-{secrets.token_hex(12)}",
+            "created": int(time.time()),
+            "model": self.request.model,
+            "system_fingerprint": self.engine.fingerprint,
+        }
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers; returns once the generation has stopped, for whatever reason."""
+        play = self._stream if self.request.stream else self._collect
+        self.counters.active += 1
+        playing = asyncio.ensure_future(play(scope, receive, send))
+        leaving = asyncio.ensure_future(_wait_for_disconnect(receive))
+        try:
+            await asyncio.wait({playing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            if not playing.done():
+                self.counters.stopped += 1
+                self.counters.last_stop_at_s = time.time()
+        finally:
+            leaving.cancel()
+            playing.cancel()
+            await asyncio.wait({playing, leaving})
+            self.counters.active -= 1
+        if not playing.cancelled():
+            playing.result()
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            async with aclosing(self.engine.answer(self.request)) as events:
+                async for event in events:
+                    if isinstance(event, Cut):
+                        return  # without the last body message the server closes the connection
+                    await self._send(send, self._encode(event))
+        except RefusedRequestError as refusal:
+            self.counters.refused += 1
+            if not self._has_started:
+                await self._refuse(refusal, scope, receive, send)
+                return
+            await self._send(send, sse_event(refusal.to_json()))
+        else:
+            self.counters.finished += 1
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _collect(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            events = await _gather(self.engine.answer(self.request))
+        except RefusedRequestError as refusal:
+            self.counters.refused += 1
+            await self._refuse(refusal, scope, receive, send)
+            return
+        if events and isinstance(events[-1], Cut):
+            return
+        response = JSONResponse(completion_json(self._head, events), headers=self._label)
+        await response(scope, receive, send)
+        self.counters.finished += 1
+
+    async def _send(self, send: Send, data: bytes) -> None:
+        if not self._has_started:
+            headers = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache"}
+            headers.update(self._label)
+            raw = [(name.encode(), value.encode()) for name, value in headers.items()]
+            await send({"type": "http.response.start", "status": 200, "headers": raw})
+            self._has_started = True
+        if data:
+            await send({"type": "http.response.body", "body": data, "more_body": True})
+
+    @property
+    def _label(self) -> dict[str, str]:
+        return {"x-holysheep-engine": self.engine.name}
+
+    def _encode(self, event: EngineEvent) -> bytes:
+        if isinstance(event, Delta):
+            return self._chunk(event.fields, None)
+        if isinstance(event, Finished):
+            return self._chunk({}, event.reason) + self._usage_chunk(event) + DONE
+        if isinstance(event, Recorded):
+            return event.data
+        return KEEP_ALIVE if isinstance(event, Waiting) else b""
+
+    def _chunk(self, delta: Mapping[str, JsonValue], reason: str | None) -> bytes:
+        choice = {"index": 0, "delta": delta, "finish_reason": reason}
+        return sse_event({**self._head, "object": "chat.completion.chunk", "choices": [choice]})
+
+    def _usage_chunk(self, event: Finished) -> bytes:
+        if event.usage is None or not self.request.includes_usage:
+            return b""
+        return sse_event({**self._head, "object": "chat.completion.chunk", "choices": [], "usage": event.usage})
+
+    async def _refuse(self, refusal: RefusedRequestError, scope: Scope, receive: Receive, send: Send) -> None:
+        response = refusal_response(refusal)
+        response.headers.update(self._label)
+        await response(scope, receive, send)
+
+
+def completion_json(head: Mapping[str, JsonValue], events: Sequence[EngineEvent]) -> dict[str, Any]:
+    """The `chat.completion` object that the events of one answer add up to."""
+    message: dict[str, Any] = {"role": "assistant", "content": ""}
+    reason, usage = "stop", None
+    for event in events:
+        if isinstance(event, Finished):
+            reason, usage = event.reason, event.usage
+        elif isinstance(event, Delta):
+            for key in ("content", "reasoning_content"):
+                if text := event.fields.get(key):
+                    message[key] = message.get(key, "") + str(text)
+    choice = {"index": 0, "message": message, "finish_reason": reason}
+    return {**head, "object": "chat.completion", "choices": [choice], "usage": usage}
+
+
+def refusal_response(refusal: RefusedRequestError) -> Response:
+    """The HTTP response a refusal becomes; a scripted body that is a string is sent as HTML."""
+    body = refusal.to_json()
+    if isinstance(body, str):
+        return Response(body, refusal.status_code, refusal.headers, media_type="text/html")
+    return JSONResponse(body, refusal.status_code, refusal.headers)
+
+
+def sse_event(payload: JsonValue | Mapping[str, Any]) -> bytes:
+    """One server-sent event that carries `payload` as JSON."""
+    return b"data: " + json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
+
+
+async def _gather(events: AsyncGenerator[EngineEvent, None]) -> list[EngineEvent]:
+    async with aclosing(events):
+        return [event async for event in events]
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

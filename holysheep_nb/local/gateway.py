@@ -1,0 +1,173 @@
+"""The HTTP face of an engine: HolySheep's SSE protocol (DESIGN 7) on starlette.
+
+`GET /health` needs no key; `GET /v1/models` and `POST /v1/chat/completions` need `Authorization: Bearer KEY`.
+There are no CORS headers, and the Host header must name this machine, so that no web page can reach it.
+"""
+
+from __future__ import annotations
+
+import hmac
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from holysheep_nb.local.answer import Answer, Counters, refusal_response
+from holysheep_nb.local.engine import Engine, RefusedRequestError, parse_request
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def create_app(engine: Engine, key: str, *, allow_any_host: bool = False) -> ASGIApp:
+    """The gateway as an ASGI app.
+
+    `key` is what clients send as Bearer key. `allow_any_host` drops the check of the Host header, for a
+    gateway that is meant to be reached from other machines. The caller closes the engine.
+    """
+    gateway = _Gateway(engine)
+    app = Starlette(
+        routes=[
+            Route("/health", gateway.health, methods=["GET"]),
+            Route("/v1/models", gateway.models, methods=["GET"]),
+            Route("/v1/models/{model:path}", gateway.model, methods=["GET"]),
+            Route("/v1/chat/completions", gateway.chat_completions, methods=["POST"]),
+        ],
+        exception_handlers={
+            RefusedRequestError: _answer_refusal,
+            HTTPException: _answer_http_exception,
+            Exception: _answer_bug,
+        },
+    )
+    app.router.redirect_slashes = False
+    return _Guard(app, key, allow_any_host)
+
+
+class _Gateway:
+    """The endpoints, over one engine."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._counters = Counters()
+        self._started_s = int(time.time())
+
+    async def health(self, request: Request) -> Response:
+        """What runs here, and how many answers are underway, ended, were stopped by the client or refused."""
+        return JSONResponse(
+            {
+                "status": "ok",
+                "engine": self._engine.name,
+                "models": list(self._engine.models),
+                **self._counters.to_json(),
+            }
+        )
+
+    async def models(self, request: Request) -> Response:
+        """The models of the engine, the default one first."""
+        return JSONResponse({"object": "list", "data": [self._model_json(m) for m in self._engine.models]})
+
+    async def model(self, request: Request) -> Response:
+        """One model of the engine."""
+        return JSONResponse(self._model_json(self._known(request.path_params["model"])))
+
+    async def chat_completions(self, request: Request) -> ASGIApp:
+        """The engine's answer, streamed or whole."""
+        try:
+            asked = parse_request(await read_body(request))
+            self._known(asked.model)
+        except RefusedRequestError:
+            self._counters.refused += 1
+            raise
+        return Answer(self._engine, asked, self._counters)
+
+    def _known(self, model: str) -> str:
+        if model not in self._engine.models:
+            there = ", ".join(self._engine.models)
+            raise RefusedRequestError(
+                f"The model {model!r} does not exist here; there is: {there}.",
+                status_code=404,
+                code="model_not_found",
+                param="model",
+            )
+        return model
+
+    def _model_json(self, model: str) -> Mapping[str, str | int]:
+        owner = self._engine.owned_by
+        return {"id": model, "object": "model", "created": self._started_s, "owned_by": owner}
+
+
+async def read_body(request: Request) -> bytes:
+    """The whole body; RefusedRequestError (413) as soon as it is over 4 MB."""
+    too_large = RefusedRequestError(
+        f"The body is over {MAX_BODY_BYTES // 2**20} MB.", status_code=413, code="body_too_large"
+    )
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > MAX_BODY_BYTES:
+        raise too_large
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > MAX_BODY_BYTES:
+            raise too_large
+    return bytes(body)
+
+
+async def _answer_refusal(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusedRequestError)
+    return refusal_response(error)
+
+
+async def _answer_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = {404: "not_found", 405: "method_not_allowed"}.get(error.status_code)
+    what = f"{request.method} {request.url.path}: {error.detail}."
+    return refusal_response(RefusedRequestError(what, status_code=error.status_code, code=code))
+
+
+async def _answer_bug(request: Request, error: Exception) -> Response:
+    what = f"The gateway failed: {type(error).__name__}."
+    return refusal_response(RefusedRequestError(what, status_code=500, code="internal_error"))
+
+
+@dataclass
+class _Guard:
+    """Lets through what names this machine and has the key."""
+
+    app: ASGIApp
+    key: str
+    allow_any_host: bool
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            refusal = self._refusal(scope["path"], dict(scope["headers"]))
+            if refusal is not None:
+                await refusal_response(refusal)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)
+
+    def _refusal(self, path: str, headers: Mapping[bytes, bytes]) -> RefusedRequestError | None:
+        if not self.allow_any_host and _host_name(headers.get(b"host", b"")) not in LOOPBACK_NAMES:
+            return RefusedRequestError("The Host header does not name this machine.", code="host_not_allowed")
+        if path == "/health":
+            return None
+        scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() == b"bearer" and hmac.compare_digest(given.strip(), self.key.encode()):
+            return None
+        what = "No API key was sent." if not given.strip() else "The API key is wrong."
+        return RefusedRequestError(
+            what, status_code=401, code="invalid_api_key", headers={"WWW-Authenticate": "Bearer"}
+        )
+
+
+def _host_name(host: bytes) -> str:
+    """The name in a Host header, without port and brackets."""
+    text = host.decode("latin-1").strip().lower()
+    if text.startswith("["):
+        return text[1:].partition("]")[0]
+    return text.partition(":")[0]

@@ -1,0 +1,74 @@
+"""The widgets of the browser side: the traits of one answer, and the code, which is sent once."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import anywidget
+from traitlets import Bool, Dict, Unicode
+
+_STATIC = pathlib.Path(__file__).parent.parent / "static"
+
+FRONT_END = _STATIC / "widget.js"
+
+
+class FrontEnd(anywidget.AnyWidget):
+    """Carries the front end's code into the page. Never displayed: a page evaluates it when it opens."""
+
+    _esm = FRONT_END
+
+
+_front_end: FrontEnd | None = None
+
+
+def open_front_end() -> None:
+    """Sends the code, unless this kernel has sent it already. Pages that come later find it there."""
+    global _front_end
+    if _front_end is None or _front_end.comm is None:
+        _front_end = FrontEnd()
+
+
+def close_front_end() -> None:
+    """Takes the code back."""
+    global _front_end
+    if _front_end is not None:
+        _front_end.layout.close()
+        _front_end.close()
+        _front_end = None
+
+
+class AnswerWidget(anywidget.AnyWidget):
+    """One answer in a cell's output. What it brings is a loader; the code came with `FrontEnd`."""
+
+    _esm = _STATIC / "loader.js"
+    _css = _STATIC / "widget.css"
+
+    # Everything up to patch `seq`. The trait holds only the number; `get_state` fills in the parts.
+    document = Dict().tag(sync=True)
+    # What happened since the patch before.
+    patch = Dict().tag(sync=True)
+    # Where the run stands.
+    status = Dict().tag(sync=True)
+    # How fast it goes.
+    stats = Dict().tag(sync=True)
+    # What was asked.
+    prompt = Unicode().tag(sync=True)
+    # True while the prompt is to be seen above the answer.
+    shows_prompt = Bool(False).tag(sync=True)
+    # How the answer is to be read: markdown, text, code or json.
+    answer_format = Unicode("markdown").tag(sync=True)
+    # How to keep the answer, once nothing else will.
+    keep_hint = Unicode("").tag(sync=True)
+
+    def __init__(self, snapshot: Callable[[], dict[str, Any]], **traits: Any) -> None:
+        self._snapshot = snapshot
+        super().__init__(**traits)
+
+    def get_state(self, key: Any = None, drop_defaults: bool = False) -> dict[str, Any]:
+        """What is sent to a page: on open, when a reloaded page asks, and when a trait changes."""
+        state: dict[str, Any] = super().get_state(key, drop_defaults)
+        if "document" in state:
+            state["document"] = self._snapshot()
+        return state
