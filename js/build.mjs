@@ -19,12 +19,29 @@ async function buildId() {
   return hash.digest("hex").slice(0, 16);
 }
 
+/** A style sheet imported by a script is its text, bundled and minified. */
+const styleAsText = {
+  name: "style-as-text",
+  setup(build) {
+    build.onLoad({ filter: /\.css$/ }, async ({ path }) => {
+      const { outputFiles } = await esbuild.build({
+        entryPoints: [path],
+        bundle: true,
+        minify: true,
+        write: false,
+      });
+      return { contents: outputFiles[0].text, loader: "text", watchFiles: [path] };
+    });
+  },
+};
+
 const shared = {
   bundle: true,
   format: "esm",
   target: "es2022",
   legalComments: "none",
   logLevel: "warning",
+  plugins: [styleAsText],
   define: { BUILD_ID: JSON.stringify(await buildId()) },
 };
 
@@ -33,7 +50,6 @@ const front = {
   entryPoints: [
     { in: "src/widget.ts", out: "widget" },
     { in: "src/loader.ts", out: "loader" },
-    { in: "src/style/widget.css", out: "widget" },
   ],
   outdir: OUT,
   minify: true,

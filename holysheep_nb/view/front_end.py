@@ -43,9 +43,8 @@ class AnswerWidget(anywidget.AnyWidget):
     """One answer in a cell's output. What it brings is a loader; the code came with `FrontEnd`."""
 
     _esm = _STATIC / "loader.js"
-    _css = _STATIC / "widget.css"
 
-    # Everything up to patch `seq`. The trait holds only the number; `get_state` fills in the parts.
+    # Everything up to patch `seq`. The trait holds only the number; `get_state` asks for the rest.
     document = Dict().tag(sync=True)
     # What happened since the patch before.
     patch = Dict().tag(sync=True)
@@ -70,5 +69,5 @@ class AnswerWidget(anywidget.AnyWidget):
         """What is sent to a page: on open, when a reloaded page asks, and when a trait changes."""
         state: dict[str, Any] = super().get_state(key, drop_defaults)
         if "document" in state:
-            state["document"] = self._snapshot()
+            state.update((name, value) for name, value in self._snapshot().items() if name in state)
         return state

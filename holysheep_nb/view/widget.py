@@ -6,7 +6,7 @@ of a subshell) and are handed to the stream thread at once.
 
     document   {"seq": n, "parts": [...]}   everything up to patch n; made when it is asked for
     patch      {"seq": n, "ops": [...]}     what happened since patch n-1, at most 30 a second
-    status     {"state", "message", "model", "context", "seconds_since_start"}
+    status     {"seq", "state", "message", "model", "context", "seconds_since_start"}
     stats      {"first_delta_s", "deltas_per_s", "seconds", "usage"}, at most 4 a second
 
 Commands: `hello` and `bye` with a view's id, `stop`, `resync`, `load`.
@@ -177,23 +177,28 @@ class WidgetView(HiddenView):
                 self._widget.stats = self._stats(self._run)
 
     def _snapshot(self) -> dict[str, Any]:
-        """The document. Safe from any thread: it is made on the stream thread, where the turn grows."""
+        """The traits as they are now. Safe from any thread: made on the stream thread, where the turn grows."""
         if not self._has_begun or stream_thread.is_current:
-            return self._make_document()
+            return self._make_snapshot()
 
         async def make() -> dict[str, Any]:
-            return self._make_document()
+            return self._make_snapshot()
 
         return stream_thread.submit(make()).result(SNAPSHOT_TIMEOUT_S)
 
-    def _make_document(self) -> dict[str, Any]:
-        if self._run is None:
-            return {"seq": 0, "parts": []}
+    def _make_snapshot(self) -> dict[str, Any]:
+        assert self._run is not None
         self._flush()
-        return {"seq": self._seq, "parts": [part.to_dict() for part in self._run.turn.parts]}
+        parts = [part.to_dict() for part in self._run.turn.parts]
+        return {
+            "document": {"seq": self._seq, "parts": parts},
+            "status": self._status(self._run),
+            "stats": self._stats(self._run),
+        }
 
     def _status(self, run: Run) -> dict[str, Any]:
         return {
+            "seq": self._seq,
             "state": run.status,
             "message": str(run.error) if run.error else "",
             "model": run.model,

@@ -50,7 +50,12 @@ export type State =
   | "failed"
   | "budget";
 
+/** How the answer is to be read; text and json are shown as they are. */
+export type AnswerFormat = "markdown" | "text" | "code" | "json";
+
 export interface Status {
+  /** The last patch sent before this; absent in a status made before there were any. */
+  seq?: number;
   state: State;
   message: string;
   model: string;
@@ -74,6 +79,7 @@ export interface Traits {
   prompt: string;
   shows_prompt: boolean;
   keep_hint: string;
+  answer_format: AnswerFormat;
 }
 
 export type Command =

@@ -1,4 +1,12 @@
-import { type Command, isRunning, type Part, type Stats, type Status, type Traits } from "./protocol";
+import {
+  type AnswerFormat,
+  type Command,
+  isRunning,
+  type Part,
+  type Stats,
+  type Status,
+  type Traits,
+} from "./protocol";
 import { type Change, Replica } from "./replica";
 
 const RESYNC_RETRY_MS = 1_000;
@@ -26,6 +34,7 @@ export class Session {
   prompt = "";
   showsPrompt = false;
   keepHint = "";
+  answerFormat: AnswerFormat = "markdown";
   /** True from the Stop click to the next run. */
   isStopRequested = false;
   /** True when a Stop was sent and the kernel has shown no reaction to it. */
@@ -118,6 +127,9 @@ export class Session {
     keep_hint: (keepHint) => {
       this.keepHint = keepHint;
     },
+    answer_format: (answerFormat) => {
+      this.answerFormat = answerFormat;
+    },
   };
 
   #takeStatus(status: Status): void {
@@ -141,8 +153,9 @@ export class Session {
 
   /** Asks for the document at once when a patch is missing, and after a second when the last one stays away. */
   #watchForLoss(): void {
+    const isBehind = this.#replica.hasGap || (this.status?.seq ?? 0) > this.#replica.seq;
     const isOverUnconfirmed = this.status !== null && !this.isRunning && !this.#replica.isConfirmed;
-    if (!this.#replica.hasGap && !isOverUnconfirmed) {
+    if (!isBehind && !isOverUnconfirmed) {
       this.#cancelResync?.();
       this.#cancelResync = undefined;
       this.#resyncDelay_ms = RESYNC_RETRY_MS;
@@ -150,7 +163,7 @@ export class Session {
     }
     if (this.#cancelResync) return;
     const now = this.#host.now_ms();
-    const dueAt = this.#replica.hasGap ? this.#resyncedAt_ms + RESYNC_RETRY_MS : now + RESYNC_RETRY_MS;
+    const dueAt = isBehind ? this.#resyncedAt_ms + RESYNC_RETRY_MS : now + RESYNC_RETRY_MS;
     if (dueAt <= now) this.#resync();
     else this.#cancelResync = this.#host.schedule(() => this.#resync(), dueAt - now);
   }

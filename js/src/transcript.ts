@@ -1,6 +1,7 @@
 import type { MarkdownHost } from "./markdown";
 import type { PartView } from "./part_view";
-import { growingText, type Part } from "./protocol";
+import { PlainPartView } from "./plain_part";
+import { type AnswerFormat, growingText, type Part } from "./protocol";
 import { ReasoningPartView } from "./reasoning_part";
 import type { Change } from "./replica";
 import { TextPartView } from "./text_part";
@@ -10,6 +11,7 @@ import { ToolCallPartView } from "./tool_call_part";
 export class Transcript {
   readonly element: HTMLElement;
   readonly #host: MarkdownHost;
+  readonly #isPlain: boolean;
   readonly #views: PartView[] = [];
   /** How many of the shown parts stay. */
   #kept = 0;
@@ -17,8 +19,14 @@ export class Transcript {
   readonly #outdated = new Set<number>();
   #isSettled = false;
 
-  constructor(element: HTMLElement, parts: readonly Part[], host: MarkdownHost = {}) {
+  constructor(
+    element: HTMLElement,
+    parts: readonly Part[],
+    answerFormat: AnswerFormat = "markdown",
+    host: MarkdownHost = {},
+  ) {
     this.element = element;
+    this.#isPlain = answerFormat === "text" || answerFormat === "json";
     this.#host = host;
     parts.forEach((part, index) => {
       this.gather({ kind: "appended", index, text: growingText(part) });
@@ -86,6 +94,7 @@ export class Transcript {
   #createView(part: Part): PartView {
     if (part.type === "reasoning") return new ReasoningPartView(this.element, this.#host);
     if (part.type === "tool_call") return new ToolCallPartView(this.element);
+    if (this.#isPlain) return new PlainPartView(this.element);
     return new TextPartView(this.element, this.#host);
   }
 }

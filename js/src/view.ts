@@ -6,6 +6,7 @@ import type { MarkdownHost } from "./markdown";
 import type { Change } from "./replica";
 import type { Cancel, Session, SessionListener } from "./session";
 import { StatusLine } from "./status";
+import { adoptStyle } from "./style";
 import { Transcript } from "./transcript";
 
 /** One showing of a session under `parent`. A session may have several, opened at any time. */
@@ -25,11 +26,12 @@ export class View implements SessionListener {
     this.#session = session;
     this.root = appendElement(parent, "div", "holysheep");
     this.root.tabIndex = -1;
+    adoptStyle(this.root);
     this.#prompt = appendElement(this.root, "div", "holysheep-prompt");
     this.#status = new StatusLine(appendElement(this.root, "div", "holysheep-status"), session, window);
     const announcements = appendElement(this.root, "div", "holysheep-announcer");
     const transcript = appendElement(this.root, "div", "holysheep-transcript");
-    this.#transcript = new Transcript(transcript, session.parts, host);
+    this.#transcript = new Transcript(transcript, session.parts, session.answerFormat, host);
     const notice = appendElement(this.root, "div", "holysheep-notice");
     this.#footer = new Footer(notice, appendElement(this.root, "div", "holysheep-footer"), session);
     this.#announcer = new Announcer(announcements, session.status, window);

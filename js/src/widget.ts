@@ -10,8 +10,17 @@ export interface Model {
   send(content: Command): void;
 }
 
-/** `document` comes first: a patch already in it must not be taken for a gap. */
-const TRAITS = ["document", "patch", "prompt", "shows_prompt", "keep_hint", "status", "stats"] as const;
+/** `document` comes before `patch`: a patch already in it must not be taken for a gap. */
+const TRAITS = [
+  "answer_format",
+  "document",
+  "patch",
+  "prompt",
+  "shows_prompt",
+  "keep_hint",
+  "status",
+  "stats",
+] as const;
 
 function openSession(model: Model): Session {
   const session = new Session({

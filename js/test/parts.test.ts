@@ -85,3 +85,15 @@ test("a part of a type not known here does no harm to the parts after it", () =>
   lab.page.frame();
   assert.equal(textOf(element, ".holysheep-transcript > .holysheep-text"), "after");
 });
+
+test("an answer asked for as text is shown as it is, without markdown", () => {
+  lab = new FakeLab({ status: statusOf("streaming"), answer_format: "text" });
+  const kernel = new FakeKernel();
+  lab.model.set({ patch: kernel.open({ type: "text", text: "# one\n" }) });
+  const { element } = lab.render();
+  lab.model.set({ patch: kernel.append("**two**") });
+  lab.page.frame();
+  const text = element.querySelector(".holysheep-text")!;
+  assert.equal(text.textContent, "# one\n**two**");
+  assert.equal(text.querySelector("h1, strong"), null);
+});

@@ -203,3 +203,12 @@ test("traits that were never set are no state", () => {
   assert.equal(session.stats, null);
   assert.equal(session.isSettled, false);
 });
+
+test("a status that knows of patches which never came asks for the document at once", () => {
+  const { host, session, kernel } = openSession();
+  kernel.append("lost");
+  session.receive("status", statusOf("complete", { seq: kernel.seq }));
+  assert.deepEqual(host.sent, [{ command: "resync", seq: 1 }]);
+  session.receive("document", kernel.document);
+  assert.equal(session.isSettled, true);
+});

@@ -23,11 +23,21 @@ export function unescapeText(text: string): string {
   return decodeEntities(text.replace(ESCAPED, (_, char: string) => (char === "&" ? "&amp;" : char)));
 }
 
-/** The link targets and footnotes defined so far; tells who waits for a label when it is defined. */
+/** A text with labels that nothing defined when it was shown. */
+export interface Waiter {
+  refresh(): void;
+}
+
+/** A text that waits for very many labels is not shown again for each of them before the end. */
+const MAX_REFRESHES = 16;
+
+/** The link targets and footnotes defined so far, and who waits for others. */
 export class Definitions {
   readonly links: Record<string, LinkTarget> = Object.create(null);
   readonly footnotes = new Map<string, number>();
-  private readonly waiting = new Map<string, Set<() => void>>();
+  private readonly waiting = new Map<string, Set<Waiter>>();
+  private readonly refreshes = new Map<Waiter, number>();
+  private due = new Set<Waiter>();
 
   defineLink(label: string, target: LinkTarget): void {
     if (this.links[label]) return;
@@ -45,15 +55,26 @@ export class Definitions {
     return label in this.links || (label.startsWith("^") && this.footnotes.has(label.slice(1)));
   }
 
-  awaitLabel(label: string, refresh: () => void): void {
+  awaitLabel(label: string, waiter: Waiter): void {
     const waiters = this.waiting.get(label) ?? new Set();
-    this.waiting.set(label, waiters.add(refresh));
+    this.waiting.set(label, waiters.add(waiter));
+  }
+
+  /** Shows again the texts whose labels have been defined since. */
+  refreshDue(isFinal: boolean): void {
+    const { due } = this;
+    this.due = new Set();
+    for (const waiter of due) {
+      const count = (this.refreshes.get(waiter) ?? 0) + 1;
+      this.refreshes.set(waiter, count);
+      if (isFinal || count <= MAX_REFRESHES) waiter.refresh();
+      else this.due.add(waiter);
+    }
   }
 
   private announce(label: string): void {
-    const waiters = this.waiting.get(label);
+    for (const waiter of this.waiting.get(label) ?? []) this.due.add(waiter);
     this.waiting.delete(label);
-    for (const refresh of waiters ?? []) refresh();
   }
 }
 

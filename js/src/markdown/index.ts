@@ -29,13 +29,14 @@ const UNDECIDED_LINE =
 class Stream implements MarkdownStream {
   private readonly parser: BlockParser;
   private readonly tree: TreeRenderer;
+  private readonly definitions = new Definitions();
   private line = "";
   /** Half a character or half a line end, kept until the other half is there. */
   private held = "";
 
   constructor(root: HTMLElement, host: MarkdownHost) {
     root.classList.add("holysheep-markdown");
-    const definitions = new Definitions();
+    const { definitions } = this;
     const footnotes = new FootnoteList(root);
     const reader = new InlineReader(definitions, footnotes);
     this.parser = new BlockParser(definitions);
@@ -51,6 +52,7 @@ class Stream implements MarkdownStream {
     this.tree.show(this.parser.document);
     undo?.();
     this.tree.settle(this.parser.document);
+    this.definitions.refreshDue(false);
   }
 
   finish(): void {
@@ -61,6 +63,7 @@ class Stream implements MarkdownStream {
     this.parser.finish();
     this.tree.show(this.parser.document);
     this.tree.settle(this.parser.document);
+    this.definitions.refreshDue(true);
   }
 
   private complete(delta: string): string {

@@ -1,3 +1,4 @@
+import type { Waiter } from "./definitions";
 import { type InlineReader, settledLength } from "./inline";
 import { nodeAt, type Piece, patchNodes } from "./patch";
 
@@ -10,7 +11,7 @@ const SETTLE_STEP = 256;
 const COMPARED = 256;
 
 /** Inline content that grows: what cannot change any more is read and placed once. */
-export class InlineText {
+export class InlineText implements Waiter {
   private source = "";
   private settled = 0;
   private segmentStart = 0;
@@ -36,15 +37,15 @@ export class InlineText {
 
   /** Asks to be read again when a label in it, not yet known, is defined. */
   awaitLabels(): void {
-    const refresh = () => {
-      const { source, lead } = this;
-      this.reset(lead);
-      this.source = "";
-      this.update(source, lead);
-      this.awaitLabels();
-    };
     const { definitions } = this.reader;
-    for (const label of this.reader.findUndefined(this.source)) definitions.awaitLabel(label, refresh);
+    for (const label of this.reader.findUndefined(this.source)) definitions.awaitLabel(label, this);
+  }
+
+  refresh(): void {
+    const { source, lead } = this;
+    this.reset(lead);
+    this.source = "";
+    this.update(source, lead);
   }
 
   /** Text grows at its end, or loses definitions at its start; so the ends of what is settled tell. */
@@ -88,10 +89,23 @@ export class InlineText {
     return this.settled === 0 ? this.lead : [];
   }
 
-  /** Where the segment that is being read ends: it depends on the text alone, not on how it arrived. */
+  /**
+   * Where the segment that is being read ends: it depends on the text alone, not on how it arrived.
+   * If there is a place near its limit where nothing is open, it ends there.
+   */
   private segmentEnd(): number {
     const { source, segmentStart: start } = this;
-    if (source.length - start < MAX_DELIMITERS) return source.length;
+    const { limit, space } = this.segmentLimit();
+    if (limit >= source.length) return source.length;
+    const settled = settledLength(this.reader.read(source.slice(start, limit)));
+    if (settled > (limit - start) / 4) return start + settled;
+    return space > start ? space : cutAt(source, limit);
+  }
+
+  /** Where the segment becomes too long to be read again and again, and the last space before. */
+  private segmentLimit(): { limit: number; space: number } {
+    const { source, segmentStart: start } = this;
+    if (source.length - start < MAX_DELIMITERS) return { limit: source.length, space: start };
     let delimiters = 0;
     let space = start;
     for (let at = start; at < source.length; at++) {
@@ -99,9 +113,9 @@ export class InlineText {
       if (char === " " || char === "\n") space = at + 1;
       else if ("*_`[]~<$\\!@&".includes(char)) delimiters++;
       if (at - start >= MAX_SEGMENT || delimiters >= MAX_DELIMITERS || at - space >= MAX_WORD)
-        return space > start ? space : cutAt(source, at);
+        return { limit: at, space };
     }
-    return source.length;
+    return { limit: source.length, space };
   }
 }
 

@@ -69,6 +69,8 @@ const GROWING: Record<string, (length: number) => string> = {
   tags: (n) => "<b>".repeat(n / 3),
   "e-mail addresses that are none": (n) => "a@".repeat(n / 2),
   "quotes in quotes": (n) => `${"> ".repeat(n / 2)}x`,
+  "labels defined late": (n) =>
+    `${repeat((i) => `[label ${i}] `, n / 2)}\n\n${repeat((i) => `[label ${i}]: https://e.example\n`, n / 2)}`,
   definitions: (n) => repeat((i) => `[label ${i}]: https://e.example/${i}\n\n`, n),
 };
 

@@ -3,6 +3,8 @@ import { Window } from "happy-dom";
 import { createMarkdownStream, type MarkdownHost } from "../../src/markdown/index";
 
 const window = new Window({ url: "http://127.0.0.1/", settings: { disableJavaScriptEvaluation: true } });
+// temml refuses to be at ease in quirks mode, and happy-dom has no other.
+Object.defineProperty(window.document, "compatMode", { value: "CSS1Compat" });
 Object.assign(globalThis, {
   window,
   document: window.document,
