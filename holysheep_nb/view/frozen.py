@@ -6,9 +6,10 @@ import html
 import json
 from typing import Any
 
-from ..conversation import ReasoningPart, TextPart, ToolCallPart, Turn
+from ..conversation import Turn
+from ..parts import ReasoningPart, TextPart, ToolCallPart
 from ..run import Run
-from .markdown import fenced, safe_markdown, strip_fence
+from .markdown import fenced, one_line, plain, safe_line, safe_markdown, strip_fence
 
 
 def frozen_bundle(run: Run, *, shows_error: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -29,10 +30,10 @@ def frozen_markdown(run: Run, *, shows_error: bool = True) -> str:
             case ReasoningPart():
                 blocks.append(_details(f"Thought for {part.seconds or 0:g} s", safe_markdown(part.text)))
             case ToolCallPart():
-                blocks.append(_details(f"Called {html.escape(part.name)}", fenced(part.arguments, "json")))
+                blocks.append(_details(f"Called {html.escape(one_line(part.name))}", fenced(part.arguments, "json")))
     if shows_error and run.error is not None:
-        blocks.append("> " + safe_markdown(str(run.error)).replace("\n", " "))
-    blocks.append(f"<sub>{html.escape(footer(run))}</sub>")
+        blocks.append("> " + safe_line(one_line(str(run.error))))
+    blocks.append(f"<sub>{plain(footer(run))}</sub>")
     return "\n\n".join(block.strip("\n") for block in blocks if block.strip())
 
 

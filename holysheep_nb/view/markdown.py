@@ -1,62 +1,137 @@
-"""Markdown that is safe to leave in a notebook: it loads nothing and runs nothing."""
+"""Markdown that loads nothing and runs nothing, whoever wrote it and whichever program shows it.
+
+A notebook trusts the outputs of its own run: JupyterLab shows the raw HTML of a markdown output as it is,
+scripts included. So every `<` that is not part of a code block is written as `&lt;`, but for a few inline
+tags without attributes, and every image becomes a link. What is a code block is decided strictly: where
+programs that read markdown could differ, it is none.
+"""
 
 from __future__ import annotations
 
+import html
 import re
 
-_FENCE = re.compile(r"^ {0,3}(`{3,}|~{3,})(.*)$")
-_CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)(.+?)(?<!`)\1(?!`)", re.S)
-_SAFE_TAG = re.compile(r"</?(?:b|br|code|del|details|em|hr|i|kbd|p|s|strong|sub|summary|sup|u)\s*/?>", re.I)
+_FENCE = re.compile(r"^((?:[ \t]|[-*+][ \t]|\d{1,9}[.)][ \t])*)(`{3,}|~{3,})(.*)$")
+# A fence behind anything else that some program may read as a list or a quote.
+_ODD_FENCE = re.compile(r"^(?! {0,3}>)[^`~A-WYZa-wyz]*(?:`{3,}[^`]*|~{3,}.*)$")
+_FENCE_LIKE = re.compile(r"^[^`~A-Za-z]*(?:`{3,}|~{3,})")
+_CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)([^\n]+?)(?<!`)\1(?!`)")
+_LIVE = re.compile(r"<[A-Za-z/!?]|!\[|\]:")
+_SAFE_TAG = re.compile(r"</?(?:b|br|code|del|em|i|kbd|s|strong|sub|sup|u)\s*/?>", re.I)
+_DEFINITION = re.compile(r"^ {0,3}\[[^\[\]]+\]: +https?://[^\s<>\"'()]+(?: +\"[^\"]*\")? *$")
 
 
 def safe_markdown(text: str) -> str:
     """Markdown in which images are links and raw HTML is text, but for a few tags without attributes."""
-    lines: list[str] = []
+    lines = re.sub(r"\r\n?|[\u2028\u2029]", "\n", text).split("\n")
+    safe: list[str] = []
     prose: list[str] = []
-    fence = ""
-
-    def flush() -> None:
-        if prose:
-            lines.append(_safe_prose("\n".join(prose)))
-            prose.clear()
-
-    for line in text.split("\n"):
+    start = 0
+    while start < len(lines):
+        line = lines[start]
         opening = _FENCE.match(line)
-        if fence:
-            lines.append(line)
-            if opening and opening[1].startswith(fence) and not opening[2].strip():
-                fence = ""
-        elif opening and not (opening[1][0] == "`" and "`" in opening[2]):
-            flush()
-            fence = opening[1]
-            lines.append(line)
-        else:
+        if opening and opening[2][0] == "`" and "`" in opening[3]:
+            opening = None
+        if opening is None and not _ODD_FENCE.match(line):
             prose.append(line)
-    flush()
-    if fence:
-        lines.append(fence)
-    return "\n".join(lines)
+            start += 1
+            continue
+        end = _closing_line(lines, start, opening) if opening else None
+        safe += _safe_prose(prose)
+        prose = []
+        if opening is None or end is None:
+            # In a quote, whatever is left open ends with the quote.
+            return "\n".join([*safe, "", *("> " + _escape(_unmark(each)) for each in lines[start:])])
+        if safe and safe[-1].strip() and not re.fullmatch(" {0,3}", opening[1]):
+            safe.append("")
+        safe += lines[start : end + 1]
+        if end == len(lines):
+            safe.append(" " * len(opening[1]) + opening[2])
+        start = end + 1
+    return "\n".join([*safe, *_safe_prose(prose)])
 
 
-def _safe_prose(text: str) -> str:
+def _closing_line(lines: list[str], start: int, opening: re.Match[str]) -> int | None:
+    """Which line closes the fence, `len(lines)` if none does; None if programs could differ."""
+    column, fence = len(opening[1]), opening[2]
+    if "\t" in opening[1]:
+        return None
+    for at in range(start + 1, len(lines)):
+        line = lines[at]
+        content = line.lstrip(" \t")
+        indent = len(line) - len(content)
+        if not content:
+            continue
+        if indent < column or (column and "\t" in line[:indent]):
+            return None
+        if content.startswith(fence) and not content.strip(" \t`~"):
+            is_closing = not content.rstrip(" ").strip(fence[0]) and indent <= max(3, column) and "\t" not in line
+            return at if is_closing else None
+    return len(lines)
+
+
+def _safe_prose(lines: list[str]) -> list[str]:
+    safe = []
+    for at, line in enumerate(lines):
+        following = lines[at + 1].lstrip() if at + 1 < len(lines) else ""
+        if _DEFINITION.match(line) and not following.startswith(('"', "'", "(")):
+            safe.append(_escape(_without_images(line)))
+        else:
+            safe.append(safe_line(line))
+    return safe
+
+
+def safe_line(line: str) -> str:
+    """One line of prose: code spans stay, images are links, raw HTML is text."""
+    if _FENCE_LIKE.match(line):
+        # Without the spans in it, this line would open a fence.
+        return _escape(_unmark(line))
     pieces, end = [], 0
-    for span in _CODE_SPAN.finditer(text):
-        pieces += [_safe_inline(text[end : span.start()]), span[0]]
+    for span in _CODE_SPAN.finditer(line):
+        pieces.append(_safe_inline(line, end, span.start()))
+        pieces.append(_code(span[2]) if _LIVE.search(span[2]) else span[0])
         end = span.end()
-    return "".join([*pieces, _safe_inline(text[end:])])
+    return "".join([*pieces, _safe_inline(line, end, len(line))])
 
 
-def _safe_inline(text: str) -> str:
-    text = re.sub(r"!(?=\s*\[)", "", text)
-    pieces, end = [], 0
-    for tag in _SAFE_TAG.finditer(text):
-        pieces += [_escape(text[end : tag.start()]), tag[0]]
-        end = tag.end()
-    return "".join([*pieces, _escape(text[end:])])
+def _code(text: str) -> str:
+    """A code span that is one whatever stands around it."""
+    return f"<code>{re.sub(r'[^a-zA-Z0-9 ]', lambda found: f'&#{ord(found[0])};', text.strip())}</code>"
+
+
+def _safe_inline(line: str, start: int, end: int) -> str:
+    pieces = []
+    # Alone on its line, a tag would make a block of HTML of what follows.
+    first_letter = re.search("[a-zA-Z]|$", line)
+    text_start, text_end = first_letter.start() if first_letter else 0, len(line.rstrip())
+    for tag in _SAFE_TAG.finditer(line, start, end):
+        if text_start < tag.start() or tag.end() < text_end:
+            pieces += [_escape(_unmark(line[start : tag.start()])), tag[0]]
+            start = tag.end()
+    return "".join([*pieces, _escape(_unmark(line[start:end]))])
+
+
+def _unmark(text: str) -> str:
+    """Images as links, and no link definitions: their titles may go on over what others read as a fence."""
+    return _without_images(text).replace("]:", "]&#58;")
+
+
+def _without_images(text: str) -> str:
+    return re.sub(r"!+(?=\[)", "", text)
 
 
 def _escape(text: str) -> str:
-    return re.sub(r"<(?!https?://[^\s<>]*>|mailto:[^\s<>]*>)", "&lt;", text)
+    return re.sub(r"<(?!https?://[^\s<>`]*>|mailto:[^\s<>`]*>)", "&lt;", text)
+
+
+def one_line(text: str) -> str:
+    """Any text without line breaks."""
+    return " ".join(text.split())
+
+
+def plain(text: str) -> str:
+    """Any text as one line of markdown that says just this."""
+    return re.sub(r"[\\`*\[\]]", r"\\\g<0>", html.escape(one_line(text), quote=False))
 
 
 def strip_fence(text: str) -> str:
@@ -67,6 +142,7 @@ def strip_fence(text: str) -> str:
 
 def fenced(text: str, language: str) -> str:
     """`text` as a fenced block, whatever backticks it holds."""
+    text = re.sub(r"\r\n?", "\n", text)
     ticks = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, ticks + 1)
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from ..conversation import Op, ReasoningPart
+from ..conversation import Op
+from ..parts import ReasoningPart
 from ..run import Run
 from .frozen import footer, frozen_text
 

@@ -1,0 +1,115 @@
+"""What a turn is made of: parts, which only grow."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar, TypeAlias
+
+
+class _GrowingPart:
+    """A part with one text field that only grows. Fragments are joined when somebody reads them."""
+
+    type: ClassVar[str]
+    growing_field: ClassVar[str] = "text"
+    __slots__ = ("_fragments",)
+
+    def __init__(self, text: str = "") -> None:
+        self._fragments = [text] if text else []
+
+    def append(self, text: str) -> None:
+        self._fragments.append(text)
+
+    def read(self) -> str:
+        if len(self._fragments) > 1:
+            self._fragments = ["".join(self._fragments)]
+        return self._fragments[0] if self._fragments else ""
+
+    def metadata(self) -> dict[str, Any]:
+        return {}
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"type": self.type, **self.metadata(), self.growing_field: self.read()}
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and other.to_dict() == self.to_dict()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.to_dict()!r})"
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class TextPart(_GrowingPart):
+    """Text of a speaker."""
+
+    type = "text"
+    __slots__ = ()
+
+    @property
+    def text(self) -> str:
+        """All of it so far."""
+        return self.read()
+
+
+class ReasoningPart(_GrowingPart):
+    """What the model thought before it answered. `seconds` is how long, None while it thinks."""
+
+    type = "reasoning"
+    __slots__ = ("_started", "seconds")
+
+    def __init__(self, text: str = "", seconds: float | None = None) -> None:
+        super().__init__(text)
+        self.seconds = seconds
+        self._started = time.monotonic()
+
+    @property
+    def text(self) -> str:
+        """All of it so far."""
+        return self.read()
+
+    def metadata(self) -> dict[str, Any]:
+        return {"seconds": self.seconds}
+
+    def close(self) -> bool:
+        """Notes how long it took. True if it was still open."""
+        if self.seconds is not None:
+            return False
+        self.seconds = round(time.monotonic() - self._started, 1)
+        return True
+
+
+class ToolCallPart(_GrowingPart):
+    """A call the model wants made. `arguments` is the JSON text as the model wrote it."""
+
+    type = "tool_call"
+    growing_field = "arguments"
+    __slots__ = ("call_id", "name")
+
+    def __init__(self, arguments: str = "", call_id: str = "", name: str = "") -> None:
+        super().__init__(arguments)
+        self.call_id = call_id
+        self.name = name
+
+    @property
+    def arguments(self) -> str:
+        """The JSON text so far."""
+        return self.read()
+
+    def metadata(self) -> dict[str, Any]:
+        return {"call_id": self.call_id, "name": self.name}
+
+
+Part: TypeAlias = TextPart | ReasoningPart | ToolCallPart
+
+
+def part_from_dict(data: dict[str, Any]) -> Part:
+    """What `to_dict` gave. Raises `ValueError` for a type there is not."""
+    match data["type"]:
+        case "text":
+            return TextPart(data["text"])
+        case "reasoning":
+            return ReasoningPart(data["text"], data.get("seconds"))
+        case "tool_call":
+            return ToolCallPart(data["arguments"], data.get("call_id", ""), data.get("name", ""))
+        case other:
+            raise ValueError(f"There is no part of type {other!r}.")

@@ -1,0 +1,197 @@
+"""`%holysheep VERB`: what can be done besides asking."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from IPython.core.interactiveshell import InteractiveShell
+
+from .chat import Chat
+from .config import Settings
+from .errors import UsageError
+from .options import nearest, usage
+from .version import __version__
+from .view import show_run, show_text
+
+if TYPE_CHECKING:
+    from .local.process import EngineName, Gateway
+
+_LOCAL_KEY_NAME = "HOLYSHEEP_LOCAL_KEY"
+_PROGRESS_STEP_BYTES = 2_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """What a verb does on the stream thread, and what it does here with the result."""
+
+    work: Coroutine[Any, Any, Any]
+    then: Callable[[Any], None]
+
+
+class Verbs:
+    """The verbs of one shell."""
+
+    def __init__(self, shell: InteractiveShell, chat: Chat, settings: Settings) -> None:
+        self._shell = shell
+        self._chat = chat
+        self._settings = settings
+        self._gateway: Gateway | None = None
+        self._settings_before_local: tuple[str, str, str] | None = None
+
+    def close(self) -> None:
+        """Ends what a verb has started."""
+        self._leave_local(quietly=True)
+
+    def do(self, line: str) -> Later | None:
+        """Does what the line says, or says how to finish it. Raises `UsageError`."""
+        verb, *words = line.split() or ["help"]
+        verbs = self._all()
+        if verb not in verbs:
+            raise UsageError(
+                f"There is no %holysheep {verb}.{nearest(verb, sorted(verbs))} `%holysheep help` lists the verbs."
+            )
+        return verbs[verb](words)
+
+    def _all(self) -> dict[str, Callable[[list[str]], Later | None]]:
+        """What `%holysheep` can do, by name. The first line of each docstring is its help."""
+        return {
+            "help": self._help,
+            "config": self._config,
+            "models": self._models,
+            "stop": self._stop,
+            "wait": self._wait,
+            "show": self._show,
+            "reset": self._reset,
+            "local": self._local,
+            "version": self._version,
+        }
+
+    def _help(self, _words: list[str]) -> None:
+        """this page"""
+        verbs = "\n".join(f"  %holysheep {name:<9}{verb.__doc__}" for name, verb in self._all().items())
+        show_text(
+            self._shell,
+            f"%%holysheep [MODEL] [options]      the prompt is the cell's body\n\n{usage()}\n\n{verbs}",
+        )
+
+    def _config(self, _words: list[str]) -> None:
+        """the settings, and where they come from"""
+        has_key = "set" if os.environ.get(self._settings.api_key_name) else "not set"
+        rows = [
+            ("model", self._settings.resolved_model()),
+            ("base_url", self._settings.resolved_base_url()),
+            (f"key ({self._settings.api_key_name})", has_key),
+            *(
+                (name, getattr(self._settings, name))
+                for name in ("system", "max_tokens", "temperature", "connect_timeout_s", "idle_timeout_s")
+            ),
+        ]
+        table = "\n".join(f"{name:<26}{value if value not in (None, '') else '-'}" for name, value in rows)
+        show_text(self._shell, f'{table}\n\nChange one with %config HolySheepMagics.model = "..."')
+
+    def _models(self, _words: list[str]) -> Later:
+        """the models the endpoint offers"""
+        chosen = self._settings.resolved_model()
+
+        def show(models: list[str]) -> None:
+            lines = [f"{model}{'   (the one that answers)' if model == chosen else ''}" for model in models]
+            show_text(self._shell, "\n".join(lines) or "The endpoint lists no models.")
+
+        return Later(self._chat.list_models(), show)
+
+    def _stop(self, _words: list[str]) -> None:
+        """stop every answer that still streams"""
+        count = self._chat.stop()
+        show_text(self._shell, f"Stopped {count} answer(s)." if count else "No answer is streaming.")
+
+    def _wait(self, words: list[str]) -> Later:
+        """[SECONDS] wait until no answer streams any more"""
+        try:
+            timeout_s = float(words[0]) if words else None
+        except ValueError:
+            raise UsageError(f"%holysheep wait takes a number of seconds, and {words[0]!r} is none.") from None
+        going = self._chat.going()
+
+        async def work() -> None:
+            if going:
+                await asyncio.wait([asyncio.wrap_future(run.ended) for run in going], timeout=timeout_s)
+
+        def say(_: None) -> None:
+            states = [f"{run.model}: {run.status}" for run in going]
+            show_text(self._shell, "\n".join(states) or "No answer is streaming.")
+
+        return Later(work(), say)
+
+    def _show(self, words: list[str]) -> None:
+        """[LABEL] put an answer into this cell's output, the last one if none is named"""
+        label = " ".join(words)
+        runs = [run for run in self._chat.runs if not label or run.request.label == label]
+        if not runs:
+            raise UsageError(f"No answer has the label {label!r}." if label else "There is no answer yet.")
+        show_run(self._shell, runs[-1])
+
+    def _reset(self, _words: list[str]) -> None:
+        """forget the conversation; outputs stay"""
+        count = len(self._chat.conversation.exchanges)
+        self._chat.reset()
+        show_text(self._shell, f"Forgot {count} exchange(s). The next cell starts afresh.")
+
+    def _version(self, _words: list[str]) -> None:
+        """the version of this extension"""
+        show_text(self._shell, f"holysheep_nb {__version__}")
+
+    def _local(self, words: list[str]) -> Later | None:
+        """[script|stop] answer with the small built-in model, on this machine, without a key"""
+        match words:
+            case []:
+                engine: EngineName = "smollm2"
+            case ["script"]:
+                engine = "script"
+            case ["stop"]:
+                self._leave_local()
+                return None
+            case _:
+                raise UsageError(f"%holysheep local takes script or stop, and {' '.join(words)!r} is neither.")
+        progress = show_text(self._shell, "Starting the built-in model ...")
+        noted = [-_PROGRESS_STEP_BYTES]
+
+        def note(done: int, total: int) -> None:
+            if done - noted[0] >= _PROGRESS_STEP_BYTES or done == total:
+                noted[0] = done
+                progress(f"Fetching the built-in model: {done / 1e6:.0f} of {total / 1e6:.0f} MB")
+
+        def use(gateway: Any) -> None:
+            self._leave_local(quietly=True)
+            self._gateway = gateway
+            self._settings_before_local = (self._settings.base_url, self._settings.api_key_name, self._settings.model)
+            os.environ[_LOCAL_KEY_NAME] = gateway.key
+            self._settings.base_url, self._settings.api_key_name, self._settings.model = (
+                gateway.base_url,
+                _LOCAL_KEY_NAME,
+                gateway.models[0],
+            )
+            progress(f"{self._settings.model} answers from this machine. `%holysheep local stop` ends that.")
+
+        async def work() -> Any:
+            from .local.process import start_gateway
+
+            return await asyncio.to_thread(start_gateway, engine, on_progress=note)
+
+        return Later(work(), use)
+
+    def _leave_local(self, *, quietly: bool = False) -> None:
+        if self._gateway is None:
+            if not quietly:
+                show_text(self._shell, "The built-in model is not running.")
+            return
+        self._gateway.stop()
+        self._gateway = None
+        os.environ.pop(_LOCAL_KEY_NAME, None)
+        assert self._settings_before_local is not None
+        self._settings.base_url, self._settings.api_key_name, self._settings.model = self._settings_before_local
+        if not quietly:
+            show_text(self._shell, f"{self._settings.resolved_base_url()} answers again.")
