@@ -39,6 +39,7 @@ const shared = {
   bundle: true,
   format: "esm",
   target: "es2022",
+  charset: "utf8",
   legalComments: "none",
   logLevel: "warning",
   plugins: [styleAsText],

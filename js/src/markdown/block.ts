@@ -46,8 +46,8 @@ export class Block {
   /** True once a blank line stands between two items or inside one; lists only. */
   isLoose = false;
 
-  /** True for the first block of its parent. */
-  isFirst = false;
+  /** Its place among the children of its parent. */
+  index = 0;
   level = 0;
   marker?: ListMarker;
   fence?: Fence;

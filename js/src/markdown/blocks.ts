@@ -67,7 +67,7 @@ export class BlockParser {
       else if (parent.type === "item") parent.parent!.isLoose = true;
     }
     parent.children.push(block);
-    block.isFirst = parent.childCount++ === 0;
+    block.index = parent.childCount++;
     this.tip = block;
     return block;
   }
@@ -85,7 +85,7 @@ export class BlockParser {
     const parent = block.parent!;
     const successor = new Block(type, parent);
     parent.children[parent.children.indexOf(block)] = successor;
-    successor.isFirst = block.isFirst;
+    successor.index = block.index;
     block.isOpen = false;
     this.tip = successor;
     return successor;

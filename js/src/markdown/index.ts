@@ -1,5 +1,6 @@
 import { BlockParser } from "./blocks";
 import { Definitions } from "./definitions";
+import { DocumentView } from "./document_view";
 import { FootnoteList } from "./footnotes";
 import { InlineReader } from "./inline";
 import { TreeRenderer } from "./tree";
@@ -41,9 +42,9 @@ class Stream implements MarkdownStream {
     const reader = new InlineReader(definitions, footnotes);
     this.parser = new BlockParser(definitions);
     this.tree = new TreeRenderer({ host, reader, footnotes });
-    const element = document.createElement("div");
-    root.append(element);
-    this.parser.document.view = { element, body: element, kind: "document", update() {} };
+    const view = new DocumentView();
+    root.append(view.element);
+    this.parser.document.view = view;
   }
 
   append(delta: string): void {

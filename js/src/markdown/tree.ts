@@ -10,19 +10,23 @@ export class TreeRenderer {
 
   /** Shows what the tree is now, with the line that is being tried. */
   show(block: Block): void {
-    const { body } = block.view!;
+    const view = block.view!;
     let last = this.settled.get(block) ?? null;
+    let { body } = view;
     for (const child of block.children) {
       if (child.isSettled) continue;
       if (child.type === "footnote") {
         this.placeFootnote(child);
       } else {
+        body = view.bodyAt?.(child.index) ?? body;
+        if (last?.parentNode !== body) last = null;
         this.place(child, body, last);
         last = child.view!.element;
       }
       child.view!.update(child);
       if (child.isContainer) this.show(child);
     }
+    if (last?.parentNode !== body) last = null;
     for (let next = following(body, last); next; next = following(body, last)) next.remove();
   }
 

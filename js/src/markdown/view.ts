@@ -14,6 +14,8 @@ export interface View {
   readonly element: HTMLElement;
   /** Where the views of the children go. */
   readonly body: HTMLElement;
+  /** Where the view of the child in this place goes, for views that spread their children. */
+  bodyAt?(index: number): HTMLElement;
   /** Views of one kind can stand in for each other when a line turns out to be another block. */
   readonly kind: string;
   update(block: Block): void;
@@ -106,7 +108,7 @@ class TextView extends PlainView {
 
   override update(block: Block): void {
     const source = trimSpaces(block.text);
-    const canBeTask = block.isFirst && block.type === "paragraph" && block.parent?.type === "item";
+    const canBeTask = block.index === 0 && block.type === "paragraph" && block.parent?.type === "item";
     const task = canBeTask ? TASK.exec(source) : null;
     if (task) this.text.update(source.slice(task[0].length), [checkboxPiece(task[1] !== " "), " "]);
     else this.text.update(source);
