@@ -159,7 +159,8 @@ class MagicAwaiter:
             tree = ast.parse(source)
         except SyntaxError:
             return lines
-        encoded = [line.encode() for line in source.splitlines(keepends=True)]
+        # Of bytes, only CR and LF end a line, as in Python's own grammar.
+        encoded = source.encode().splitlines(keepends=True)
         for call in sorted(self._calls(tree), key=lambda c: (c.lineno, c.col_offset), reverse=True):
             self._rewrite(encoded, call)
         return b"".join(encoded).decode().splitlines(keepends=True)

@@ -172,7 +172,9 @@ class Run:
 
     def stop(self) -> None:
         """Ends the run as "stopped", from any thread; what came is kept. Later calls do nothing."""
-        stream_thread.call(self._cancel, "stopped")
+        # An iterator that was left open calls this while Python shuts down, when no thread can start any more.
+        if not self.is_finished:
+            stream_thread.call(self._cancel, "stopped")
 
     def result(self) -> Run:
         """Waits until the run has ended, in synchronous code. Raises `error`, if there is one."""

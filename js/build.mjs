@@ -52,6 +52,8 @@ const front = {
     { in: "src/widget.ts", out: "widget" },
     { in: "src/loader.ts", out: "loader" },
   ],
+  // Math without \ce and the physics macros: 9 KB less.
+  alias: { temml: "temml/temml.js" },
   outdir: OUT,
   minify: true,
 };

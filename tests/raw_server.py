@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 import threading
 import time
 from collections.abc import Iterable, Sequence
@@ -165,6 +167,8 @@ class RawServer:
         if step == HANG:
             await gone
         elif step == RESET:
+            raw: socket.socket = writer.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             writer.transport.abort()
         elif isinstance(step, bytes):
             request.sent_at.append(time.monotonic())

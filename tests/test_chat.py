@@ -4,6 +4,8 @@ import asyncio
 import time
 
 import pytest
+from raw_server import HANG, RawServer, answer, chunk, json_answer, sse_head
+
 from holysheep_nb import Chat, stream_chat_completion_sse
 from holysheep_nb.errors import (
     AnswerFormatError,
@@ -13,7 +15,6 @@ from holysheep_nb.errors import (
     UsageError,
 )
 from holysheep_nb.events import TextDelta, TurnFinished
-from raw_server import HANG, RawServer, answer, chunk, json_answer, sse_head
 
 
 def test_result_gives_the_whole_answer_with_usage_and_timing(at_server: RawServer) -> None:

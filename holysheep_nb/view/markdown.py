@@ -2,8 +2,9 @@
 
 A notebook trusts the outputs of its own run: JupyterLab shows the raw HTML of a markdown output as it is,
 scripts included. So every `<` that is not part of a code block is written as `&lt;`, but for a few inline
-tags without attributes, and every image becomes a link. What is a code block is decided strictly: where
-programs that read markdown could differ, it is none.
+tags without attributes, every image becomes a link, and a link to anything but http, https and mailto
+becomes text. What is a code block is decided strictly: where programs that read markdown could differ,
+it is none.
 """
 
 from __future__ import annotations
@@ -16,7 +17,10 @@ _FENCE = re.compile(r"^((?:[ \t]|[-*+][ \t]|\d{1,9}[.)][ \t])*)(`{3,}|~{3,})(.*)
 _ODD_FENCE = re.compile(r"^(?! {0,3}>)[^`~A-WYZa-wyz]*(?:`{3,}[^`]*|~{3,}.*)$")
 _FENCE_LIKE = re.compile(r"^[^`~A-Za-z]*(?:`{3,}|~{3,})")
 _CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)([^\n]+?)(?<!`)\1(?!`)")
-_LIVE = re.compile(r"<[A-Za-z/!?]|!\[|\]:")
+_LIVE = re.compile(r"<[A-Za-z/!?]|!\[|\]:|\]\(")
+# How far into an address its protocol is looked for; what hides it longer is foul.
+_ADDRESS_CHARACTERS = 300
+_LINK_PROTOCOLS = ("http", "https", "mailto")
 _SAFE_TAG = re.compile(r"</?(?:b|br|code|del|em|i|kbd|s|strong|sub|sup|u)\s*/?>", re.I)
 _DEFINITION = re.compile(r"^ {0,3}\[[^\[\]]+\]: +https?://[^\s<>\"'()]+(?: +\"[^\"]*\")? *$")
 
@@ -112,8 +116,24 @@ def _safe_inline(line: str, start: int, end: int) -> str:
 
 
 def _unmark(text: str) -> str:
-    """Images as links, and no link definitions: their titles may go on over what others read as a fence."""
-    return _without_images(text).replace("]:", "]&#58;")
+    """Images as links, links to fair places alone, and no link definitions.
+
+    A definition's title may go on over what others read as a fence.
+    """
+    # Looked ahead, not consumed: what begins one link may be another inside it.
+    text = re.sub(rf"\]\((?=([^)]{{0,{_ADDRESS_CHARACTERS}}}))", _without_foul_link, _without_images(text))
+    return text.replace("]:", "]&#58;")
+
+
+def _without_foul_link(link: re.Match[str]) -> str:
+    # As a browser reads it: entities and escapes resolved, blanks and control characters left out.
+    address = re.sub(r"[\x00-\x20<\\]", "", html.unescape(link[1]))
+    protocol = re.match("[^/?#]*?(?=:)", address)
+    is_on_next_line = not address and link.end(1) == len(link.string)
+    is_fair = protocol[0].lower() in _LINK_PROTOCOLS if protocol else len(link[1]) < _ADDRESS_CHARACTERS
+    if is_on_next_line or not is_fair:
+        return "]&#40;"
+    return link[0]
 
 
 def _without_images(text: str) -> str:
