@@ -58,7 +58,7 @@ async def respond(transport: Transport, body: dict[str, Any]) -> AsyncGenerator[
     for event in decoder.end():
         yield event
     if not decoder.is_finished:
-        raise DisconnectedError("The stream ended before the answer did: the connection was closed.")
+        raise DisconnectedError(f"{transport.host} ended the stream before the answer was complete.")
 
 
 async def list_models(transport: Transport) -> list[str]:
@@ -66,11 +66,11 @@ async def list_models(transport: Transport) -> list[str]:
     try:
         return chat_completions.models_from_body(await transport.list_models())
     except StatusError as error:
-        raise chat_completions.error_from_status(error, transport.host, "") from error
+        raise chat_completions.error_from_status(error, transport.host, "", transport.key_name) from error
 
 
 async def _explain(error: StatusError, transport: Transport, model: str) -> APIError | ProtocolError:
-    explained = chat_completions.error_from_status(error, transport.host, model)
+    explained = chat_completions.error_from_status(error, transport.host, model, transport.key_name)
     if not isinstance(explained, ModelNotFoundError):
         return explained
     try:

@@ -39,6 +39,7 @@ def _open_transport(settings: Settings, endpoint: Endpoint) -> SSETransport:
         _transports[key] = SSETransport(
             endpoint.base_url,
             endpoint.read_key,
+            key_name=endpoint.api_key_name,
             connect_timeout_s=settings.connect_timeout_s,
             idle_timeout_s=settings.idle_timeout_s,
         )

@@ -148,7 +148,8 @@ class HolySheepMagics(Magics, Settings):
 
     def _interrupted(self, run: Run) -> Interrupted:
         self._keep(run)
-        return Interrupted(f"Interrupted after {run.timing.deltas} deltas, which are kept.")
+        came = f"; the {len(run.text):,} characters that came are kept" if run.text else " before anything came"
+        return Interrupted(f"Interrupted{came}.")
 
     def _keep(self, run: Run) -> None:
         """A cell that raises has no value: `_` and `Out` get the run all the same."""

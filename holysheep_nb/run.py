@@ -274,7 +274,8 @@ class Run:
             return self._finish("failed")
         if not isinstance(error, TransportError):
             return self._finish("failed")
-        error.args = (f"Cut off after {self.timing.deltas} deltas, which are kept. {error}",)
+        came = f"{len(self.text):,} characters"
+        error.args = (f"{str(error).rstrip('.')}: the answer is cut off after {came}, which are kept.",)
         return self._finish("truncated")
 
     def _finish(self, state: State) -> None:

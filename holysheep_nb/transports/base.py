@@ -10,6 +10,9 @@ class Transport(Protocol):
     """Moves the text of one request there, and the text of its answer back."""
 
     host: str
+    """Whom it speaks with, as sentences name it."""
+    key_name: str
+    """The variable that holds the key, as sentences name it."""
 
     def stream(self, body: dict[str, Any]) -> AsyncGenerator[str, None]:
         """The payloads of the answer to `body`, as they come, without meaning.

@@ -38,6 +38,7 @@ class SSETransport:
 
     base_url            without the trailing slash, e.g. "https://api.holysheep.ai/v1"
     read_key            gives the API key, asked for once a request; it goes nowhere but into the header
+    key_name            the variable that holds the key, for the sentence about a wrong one
     connect_timeout_s   until the connection stands
     idle_timeout_s      longest silence while an answer streams; heartbeat comments count as life
     http_transport      moves the requests instead of the network, as httpx.MockTransport does
@@ -48,12 +49,14 @@ class SSETransport:
         base_url: str,
         read_key: Callable[[], str],
         *,
+        key_name: str = "HOLYSHEEP_API_KEY",
         connect_timeout_s: float = 10.0,
         idle_timeout_s: float = 120.0,
         http_transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.base_url = base_url
         self.host = httpx.URL(base_url).netloc.decode("ascii")
+        self.key_name = key_name
         self._read_key = read_key
         self._idle_timeout_s = idle_timeout_s
         self._connect_timeout_s = connect_timeout_s
@@ -130,7 +133,7 @@ class SSETransport:
             ) from error
         except (httpx.TransportError, httpx.StreamError) as error:
             raise DisconnectedError(
-                f"The connection to {self.host} was cut ({error or type(error).__name__}).",
+                f"The connection to {self.host} was closed.",
                 details=repr(error),
             ) from error
         except httpx.DecodingError as error:

@@ -171,8 +171,10 @@ def models_from_body(body: str) -> list[str]:
         raise ProtocolError("The endpoint's list of models could not be read.", details=body[:2000]) from error
 
 
-def error_from_status(error: StatusError, host: str, model: str) -> APIError | ProtocolError:
-    """What an HTTP status and its body mean. `host` and `model` go into the sentence."""
+def error_from_status(
+    error: StatusError, host: str, model: str, key_name: str = "HOLYSHEEP_API_KEY"
+) -> APIError | ProtocolError:
+    """What an HTTP status and its body mean. `host`, `model` and the name of the key go into the sentence."""
     status, body = error.status_code, error.body
     try:
         found = json.loads(body)
@@ -196,7 +198,7 @@ def error_from_status(error: StatusError, host: str, model: str) -> APIError | P
     if status in (401, 403):
         return made(
             AuthenticationError,
-            f"{host} refused the key ({status}{said}). Set HOLYSHEEP_API_KEY to a valid key.",
+            f"{host} refused the key ({status}{said}). Set {key_name} to a valid key.",
         )
     if status == 402:
         return made(QuotaError, f"{host} says the account has no credit left (402{said}).")
