@@ -199,10 +199,17 @@ def test_a_skipped_payload_is_quoted_up_to_200_characters() -> None:
     ]
 
 
-def test_lone_surrogates_become_question_marks_and_pairs_stay() -> None:
-    assert decode(r'{"choices": [{"delta": {"content": "\ud83d\ude00 \ud83d!"}}]}') == [TextDelta("😀 ?!")]
-    with pytest.raises(ServerError, match=r"^The server ended the answer with an error: \?\.$"):
+def test_lone_surrogates_become_replacement_characters_and_pairs_stay() -> None:
+    assert decode(r'{"choices": [{"delta": {"content": "\ud83d\ude00 \ud83d!"}}]}') == [TextDelta("😀 \ufffd!")]
+    with pytest.raises(ServerError, match=r"^The server ended the answer with an error: \ufffd\.$"):
         decode(r'{"error": {"message": "\ud800"}}')
+
+
+def test_a_surrogate_pair_cut_between_two_chunks_is_one_character() -> None:
+    decoder = Decoder()
+    events = decoder.feed(r'{"choices": [{"delta": {"content": "a\ud83d"}}]}')
+    events += decoder.feed(r'{"choices": [{"delta": {"content": "\ude00b"}}]}')
+    assert [event.text for event in events if isinstance(event, TextDelta)] == ["a", "😀b"]
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ class Decoder:
     def __init__(self) -> None:
         self._has_started = False
         self._is_finished = False
+        self._held = ""
         self.finish_reason: str | None = None
 
     def feed(self, payload: str) -> list[Event]:
@@ -123,8 +124,8 @@ class Decoder:
             reasoning = delta.get("reasoning_content") or delta.get("reasoning")
             if reasoning:
                 yield ReasoningDelta(_text(reasoning))
-            if delta.get("content"):
-                yield TextDelta(_text(delta["content"]))
+            if content := self._whole(_raw_text(delta.get("content"))):
+                yield TextDelta(content)
             for call in delta.get("tool_calls") or ():
                 yield _tool_call_delta(call)
             if choice.get("finish_reason"):
@@ -132,6 +133,15 @@ class Decoder:
         usage = chunk.get("usage")
         if usage:
             yield UsageReported(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
+
+
+    def _whole(self, text: str) -> str:
+        """Half a surrogate pair waits for its other half: some servers cut their text between them."""
+        if self._held:
+            text, self._held = self._held + text, ""
+        if text and "\ud800" <= text[-1] <= "\udbff":
+            text, self._held = text[:-1], text[-1]
+        return _sendable(text)
 
 
 def _tool_call_delta(call: dict[str, Any]) -> ToolCallDelta:
@@ -145,18 +155,22 @@ def _tool_call_delta(call: dict[str, Any]) -> ToolCallDelta:
 
 
 def _text(value: Any) -> str:
+    return _sendable(_raw_text(value))
+
+
+def _raw_text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
-        return "".join(_text(item.get("text")) for item in value)
+        return "".join(_raw_text(item.get("text")) for item in value)
     if not isinstance(value, str):
         raise TypeError(f"text expected, not {type(value).__name__}")
-    return _sendable(value)
+    return value
 
 
 def _sendable(text: str) -> str:
     """The text without lone surrogates, which are legal in JSON and cannot be sent on as UTF-8."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _excerpt(payload: str) -> str:
