@@ -28,6 +28,11 @@ from collections.abc import Mapping
 from typing import Any
 
 
+def show_briefly(error: BaseException, sentence: str) -> None:
+    """Lets IPython show `sentence` in place of the traceback, when `error` ends a cell."""
+    error._render_traceback_ = lambda: [sentence]  # type: ignore[attr-defined]
+
+
 class HolySheepError(Exception):
     """Everything this package raises on purpose.
 

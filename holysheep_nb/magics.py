@@ -12,7 +12,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 
 from .chat import Chat
 from .config import Settings
-from .errors import HolySheepError
+from .errors import HolySheepError, show_briefly
 from .kernel import MagicAwaiter, stream_thread, wait_blocking, wait_ticking
 from .options import CellOptions, parse_cell_line
 from .run import Run
@@ -148,8 +148,7 @@ class HolySheepMagics(Magics, Settings):
 
     def _interrupted(self, run: Run) -> Interrupted:
         self._keep(run)
-        came = f"; the {len(run.text):,} characters that came are kept" if run.text else " before anything came"
-        return Interrupted(f"Interrupted{came}.")
+        return Interrupted(run.what_is_kept)
 
     def _keep(self, run: Run) -> None:
         """A cell that raises has no value: `_` and `Out` get the run all the same."""
@@ -162,8 +161,7 @@ def _briefly() -> Iterator[None]:
     try:
         yield
     except HolySheepError as error:
-        sentence = f"{type(error).__name__}: {error}"
-        error._render_traceback_ = lambda: [sentence]  # type: ignore[attr-defined]
+        show_briefly(error, f"{type(error).__name__}: {error}")
         raise
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 from .conversation import Op, Turn, Usage
-from .errors import AnswerFormatError, HolySheepError, TransportError
+from .errors import AnswerFormatError, HolySheepError, TransportError, show_briefly
 from .events import Event, ReasoningDelta, TextDelta, ToolCallDelta, TurnFinished
 from .kernel import stream_thread, wait_blocking, wait_ticking
 
@@ -148,6 +148,13 @@ class Run:
         """True if the server said that the answer is whole."""
         return self.status == "complete"
 
+    @property
+    def what_is_kept(self) -> str:
+        """The sentence for an interrupt."""
+        if not self.text:
+            return "Interrupted before anything came."
+        return f"Interrupted; what came is kept ({len(self.text):,} characters)."
+
     def __str__(self) -> str:
         return self.text
 
@@ -180,9 +187,10 @@ class Run:
         """Waits until the run has ended, in synchronous code. Raises `error`, if there is one."""
         try:
             wait_blocking(self.ended)
-        except (KeyboardInterrupt, asyncio.CancelledError):
+        except (KeyboardInterrupt, asyncio.CancelledError) as interrupt:
             self.stop()
             wait_blocking(self.ended)
+            show_briefly(interrupt, f"KeyboardInterrupt: {self.what_is_kept}")
             raise
         return self.raise_error()
 
@@ -197,9 +205,10 @@ class Run:
         """Waits until the run has ended, whatever its end. Cancelling the wait stops the run first."""
         try:
             await wait_ticking(self.ended)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as interrupt:
             self.stop()
             await wait_ticking(self.ended)
+            show_briefly(interrupt, f"KeyboardInterrupt: {self.what_is_kept}")
             raise
 
     def raise_error(self) -> Run:
@@ -274,8 +283,8 @@ class Run:
             return self._finish("failed")
         if not isinstance(error, TransportError):
             return self._finish("failed")
-        came = f"{len(self.text):,} characters"
-        error.args = (f"{str(error).rstrip('.')}: the answer is cut off after {came}, which are kept.",)
+        kept = f"what came is kept ({len(self.text):,} characters)"
+        error.args = (f"{str(error).rstrip('.')}: the answer is cut off, and {kept}.",)
         return self._finish("truncated")
 
     def _finish(self, state: State) -> None:

@@ -175,7 +175,7 @@ def test_an_empty_prompt_is_refused_before_anything_is_sent(at_server: RawServer
 def test_a_cut_stream_is_truncated_and_keeps_its_text(at_server: RawServer) -> None:
     at_server.play(sse_head(), chunk("half an"))
     run = Chat().ask("a")
-    with pytest.raises(DisconnectedError, match=r"the answer is cut off after 7 characters, which are kept\.$"):
+    with pytest.raises(DisconnectedError, match=r"the answer is cut off, and what came is kept \(7 characters\)\.$"):
         run.result()
     assert (run.status, run.text, run.complete) == ("truncated", "half an", False)
 

@@ -136,8 +136,8 @@ def test_a_dropped_connection_is_a_cut_and_the_text_is_kept(mock: Mock) -> None:
     run, error = fail()
     assert type(error) is DisconnectedError
     assert str(error) == (
-        f"The connection to {mock.host} was closed: the answer is cut off after {len(run.text)} characters, "
-        "which are kept."
+        f"The connection to {mock.host} was closed: the answer is cut off, and "
+        f"what came is kept ({len(run.text)} characters)."
     )
     assert run.status == "truncated"
     assert run.text
@@ -151,7 +151,7 @@ def test_a_stream_that_ends_early_and_cleanly_is_a_cut_as_well(mock: Mock) -> No
     assert type(error) is DisconnectedError
     assert str(error) == (
         f"{mock.host} ended the stream before the answer was complete: "
-        f"the answer is cut off after {len(run.text)} characters, which are kept."
+        f"the answer is cut off, and what came is kept ({len(run.text)} characters)."
     )
     assert (run.status, run.complete) == ("truncated", False)
 
@@ -174,7 +174,8 @@ def test_a_stall_is_given_up_after_the_idle_timeout(mock: Mock) -> None:
     assert time.monotonic() - began < 1.9
     assert type(error) is StalledError
     assert str(error) == (
-        f"No data from {mock.host} for 0.4 s: the answer is cut off after {len(run.text)} characters, which are kept."
+        f"No data from {mock.host} for 0.4 s: the answer is cut off, and "
+        f"what came is kept ({len(run.text)} characters)."
     )
     assert run.status == "truncated"
 

@@ -100,7 +100,7 @@ def test_ctrl_c_ends_the_answer_and_keeps_it(at_server: RawServer, terminal: Ter
     terminal.interrupt()
     at_server.wait_for_disconnect(at_server.asked[0])
     terminal.wait_for("raw · stopped · ")
-    terminal.wait_for("KeyboardInterrupt: Interrupted; the 6 characters that came are kept.\n")
+    terminal.wait_for("KeyboardInterrupt: Interrupted; what came is kept (6 characters).\n")
     terminal.wait_for("In [3]: ")
     assert "Traceback" not in terminal.text
     terminal.type("_.text, _.status\n")
@@ -163,7 +163,7 @@ def test_a_cut_stream_raises_in_the_plainest_door_after_the_text(at_server: RawS
         "    print(text)\n"
     )
     assert done.stdout == "half\n"
-    assert "was closed: the answer is cut off after 4 characters, which are kept." in done.stderr
+    assert "was closed: the answer is cut off, and what came is kept (4 characters)." in done.stderr
     assert "hs-test-key" not in done.stderr
     assert done.returncode == 1
 

@@ -243,7 +243,7 @@ def test_a_failed_background_answer_says_so_in_its_own_output(kernel: LiveKernel
     cell = kernel.run("%%holysheep --bg --out kept\nHi")
     kernel.wait_for(lambda: "text/markdown" in cell.outputs[0].data)
     assert cell.status == "ok"
-    assert "the answer is cut off after 4 characters, which are kept." in cell.markdown
+    assert "the answer is cut off, and what came is kept (4 characters)." in cell.markdown
 
 
 def test_reasoning_is_folded_away_in_the_frozen_output(kernel: LiveKernel, server: RawServer) -> None:

@@ -106,7 +106,7 @@ def test_interrupt_ends_the_cell_within_a_second_in_one_line(
     assert cell.ended_at - pressed_at < 1.0
     assert cell.status == "error"
     (line,) = cell.traceback
-    assert line.startswith("KeyboardInterrupt: Interrupted; the ")
+    assert line.startswith("KeyboardInterrupt: Interrupted; what came is kept (")
     assert cell.markdown.startswith("so far\n\n<sub>raw · stopped · ")
     kept_everywhere(kernel, server)
 
@@ -142,7 +142,7 @@ def test_interrupt_ends_a_magic_that_a_function_called(kernel: LiveKernel, serve
     cell.wait()
     assert cell.ended_at - pressed_at < 1.0
     assert cell.status == "error"
-    assert cell.traceback == ["KeyboardInterrupt: Interrupted; the 6 characters that came are kept."]
+    assert cell.traceback == ["KeyboardInterrupt: Interrupted; what came is kept (6 characters)."]
     assert cell.markdown.startswith("so far\n\n<sub>raw · stopped · ")
     server.wait_for_disconnect(server.asked[0])
     kept_everywhere(kernel, server)
@@ -191,3 +191,14 @@ def test_interrupting_wait_leaves_the_run_alone(kernel: LiveKernel, server: RawS
     assert cell.traceback[-1].startswith("KeyboardInterrupt")
     kernel.run("%holysheep wait")
     assert kernel.evaluate("[kept.status, kept.text]") == ["complete", "so far"]
+
+
+@pytest.mark.parametrize("wait", ["await chat.ask('Hi')", "chat.ask('Hi').result()"])
+def test_interrupting_the_python_face_shows_one_line(kernel: LiveKernel, server: RawServer, wait: str) -> None:
+    server.play(CUT)
+    cell = kernel.begin(f"from holysheep_nb import Chat\nchat = Chat()\n{wait}")
+    widget = cell.widget()
+    kernel.wait_for(lambda: widget.text == "so far")
+    kernel.interrupt()
+    assert cell.wait().traceback == ["KeyboardInterrupt: Interrupted; what came is kept (6 characters)."]
+    server.wait_for_disconnect(server.asked[0])
