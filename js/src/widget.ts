@@ -1,3 +1,4 @@
+import { findHost } from "./host";
 import type { Command, Traits } from "./protocol";
 import { type CreateWidget, register } from "./registry";
 import { Session } from "./session";
@@ -50,7 +51,7 @@ export default function createWidget() {
     render({ model, el }: { model: Model; el: HTMLElement }) {
       session ??= openSession(model);
       const id = Math.random().toString(36).slice(2);
-      const view = new View(el, session);
+      const view = new View(el, session, findHost(model, el));
       model.send({ command: "hello", view: id });
       return () => {
         view.close();

@@ -94,7 +94,7 @@ def test_interrupting_the_kernel_ends_the_cell_and_the_next_one_runs(
         button.or_(notebook.page.get_by_role("button", name="Interrupt the kernel")).first.click()
     assert server.wait_for_disconnect(server.asked[0]) - pressed_at < 2.0
     notebook.wait_ended(1)
-    notebook.wait_text(1, "characters that came are kept.")
+    notebook.wait_text(1, "Interrupted; what came is kept (")
     notebook.wait_text(1, "".join(WORDS[:10]).strip())
     assert "Traceback" not in notebook.text(1)
     notebook.run(2)
@@ -167,3 +167,14 @@ def test_with_every_20th_patch_dropped_the_text_ends_equal_to_the_kernel_s(
         10,
         "the text on the screen is not the kernel's",
     )
+
+
+def test_insert_below_puts_the_code_into_a_cell_below_the_answer(
+    open_notebook: OpenNotebook, server: RawServer
+) -> None:
+    server.play(answer("```python\nprint(6 * 7)\n```\n"))
+    notebook = open_notebook("%%holysheep --live\nHi", "'the cell after'")
+    notebook.run(1)
+    notebook.output(1).get_by_role("button", name="Insert below").click()
+    notebook.wait(lambda: notebook.page.locator(".jp-Notebook .jp-CodeCell").count() == 4)
+    assert [cell.source for cell in notebook.save().cells[2:]] == ["print(6 * 7)", "'the cell after'"]
