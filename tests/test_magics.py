@@ -407,7 +407,9 @@ def test_stop_and_wait_say_what_they_found(loaded: NotebookShell, at_server: Raw
     at_server.wait_for_request()
     run_cell(loaded, "%holysheep stop\n%holysheep wait 5")
     texts = [output["text/plain"] for output in shown(loaded)]
-    assert (texts[0], texts[-1]) == ("Stopped 1 answer(s).", "raw: stopped")
+    assert "Stopped 1 answer(s)." in texts
+    # By then the answer may have ended.
+    assert texts[-1] in ("raw: stopped", "No answer is streaming.")
 
 
 def test_wait_gives_up_after_the_seconds_it_was_given(loaded: NotebookShell, at_server: RawServer) -> None:

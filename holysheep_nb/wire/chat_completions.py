@@ -134,7 +134,6 @@ class Decoder:
         if usage:
             yield UsageReported(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
 
-
     def _whole(self, text: str) -> str:
         """Half a surrogate pair waits for its other half: some servers cut their text between them."""
         if self._held:
