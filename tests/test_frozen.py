@@ -178,7 +178,7 @@ def test_nothing_that_stays_holds_the_key(at_server: RawServer) -> None:
         ("`<b>*x*`", "<code>&#60;b&#62;&#42;x&#42;</code>"),
         ("``![a](b)``", "<code>&#33;&#91;a&#93;&#40;b&#41;</code>"),
         ("d[x]: y", "d[x]&#58; y"),
-        ("[a](https://b.test/(c)) [d](/e) [f](#g) [h](mailto:i@j.test)",) * 2,
+        ("[a](https://b.test/(c)) [d](mailto:e@f.test)",) * 2,
         ("[a](javascript:alert(1))", "[a]&#40;javascript:alert(1))"),
         ("[a](JaVa&#115;cript:x)", "[a]&#40;JaVa&#115;cript:x)"),
         ("[a](data:text/html,x)", "[a]&#40;data:text/html,x)"),

@@ -58,7 +58,9 @@ class AnswerWidget(anywidget.AnyWidget):
     shows_prompt = Bool(False).tag(sync=True)
     # How the answer is to be read: markdown, text, code or json.
     answer_format = Unicode("markdown").tag(sync=True)
-    # How to keep the answer, once nothing else will.
+    # The static output with the widget's model_id, once the page has not been reached otherwise.
+    frozen = Dict().tag(sync=True)
+    # How to keep the answer, where the page cannot put the static output into the notebook.
     keep_hint = Unicode("").tag(sync=True)
 
     def __init__(self, snapshot: Callable[[], dict[str, Any]], **traits: Any) -> None:

@@ -48,14 +48,10 @@ def frozen_text(run: Run, *, shows_error: bool = True) -> str:
 def footer(run: Run) -> str:
     """One line: model, state if not complete, tokens, seconds, what context was sent."""
     items = [run.model]
-    if run.status == "truncated":
-        items.append("cut off")
-    elif run.status != "complete":
-        items.append(run.status)
-    elif run.turn.finish_reason == "length":
-        items.append("reached the token limit")
-    elif run.turn.finish_reason == "content_filter":
-        items.append("ended by a content filter")
+    if run.status != "complete":
+        items.append("cut off" if run.status == "truncated" else run.status)
+    elif note := ending_note(run):
+        items.append(note)
     if run.usage:
         items.append(f"{run.usage.input_tokens:,} + {run.usage.output_tokens:,} tokens")
     timing = f"{run.timing.seconds:.1f} s"
@@ -67,6 +63,12 @@ def footer(run: Run) -> str:
     if run.turn.skipped:
         items.append(f"{len(run.turn.skipped)} unreadable payload(s) left out")
     return " · ".join(items)
+
+
+def ending_note(run: Run) -> str:
+    """Why a complete answer ended before the model was done, or ""."""
+    notes = {"length": "reached the token limit", "content_filter": "ended by a content filter"}
+    return notes.get(run.turn.finish_reason or "", "")
 
 
 def context_note(run: Run) -> str:

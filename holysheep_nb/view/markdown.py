@@ -4,7 +4,8 @@ A notebook trusts the outputs of its own run: JupyterLab shows the raw HTML of a
 scripts included. So every `<` that is not part of a code block is written as `&lt;`, but for a few inline
 tags without attributes, every image becomes a link, and a link to anything but http, https and mailto
 becomes text. What is a code block is decided strictly: where programs that read markdown could differ,
-it is none.
+it is none. Of what stands behind its fence only a plain name is kept, as JupyterLab puts it into an attribute
+unescaped; `mermaid` is not, as the diagrams drawn of it load what they name.
 """
 
 from __future__ import annotations
@@ -12,10 +13,13 @@ from __future__ import annotations
 import html
 import re
 
+from .formulas import mark_formulas, write_dollars
+
 _FENCE = re.compile(r"^((?:[ \t]|[-*+][ \t]|\d{1,9}[.)][ \t])*)(`{3,}|~{3,})(.*)$")
 # A fence behind anything else that some program may read as a list or a quote.
 _ODD_FENCE = re.compile(r"^(?! {0,3}>)[^`~A-WYZa-wyz]*(?:`{3,}[^`]*|~{3,}.*)$")
-_FENCE_LIKE = re.compile(r"^[^`~A-Za-z]*(?:`{3,}|~{3,})")
+_FENCE_LIKE = re.compile(r"^([^`~A-Za-z]*)(`{3,}|~{3,})(.*)$")
+_LANGUAGE = re.compile(r"[ \t]*(?!mermaid\b)([\w+#.-]{1,40})(?:[\s{]|$)", re.I)
 _CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)([^\n]+?)(?<!`)\1(?!`)")
 _LIVE = re.compile(r"<[A-Za-z/!?]|!\[|\]:|\]\(")
 # How far into an address its protocol is looked for; what hides it longer is foul.
@@ -45,10 +49,10 @@ def safe_markdown(text: str) -> str:
         prose = []
         if opening is None or end is None:
             # In a quote, whatever is left open ends with the quote.
-            return "\n".join([*safe, "", *("> " + _escape(_unmark(each)) for each in lines[start:])])
+            return "\n".join([*safe, "", *("> " + _escape(_unmark(_plain_fence(each))) for each in lines[start:])])
         if safe and safe[-1].strip() and not re.fullmatch(" {0,3}", opening[1]):
             safe.append("")
-        safe += lines[start : end + 1]
+        safe += [_plain_fence(line), *lines[start + 1 : end + 1]]
         if end == len(lines):
             safe.append(" " * len(opening[1]) + opening[2])
         start = end + 1
@@ -76,26 +80,39 @@ def _closing_line(lines: list[str], start: int, opening: re.Match[str]) -> int |
 
 def _safe_prose(lines: list[str]) -> list[str]:
     safe = []
+    lines = mark_formulas(lines)
     for at, line in enumerate(lines):
         following = lines[at + 1].lstrip() if at + 1 < len(lines) else ""
         if _DEFINITION.match(line) and not following.startswith(('"', "'", "(")):
             safe.append(_escape(_without_images(line)))
         else:
             safe.append(safe_line(line))
-    return safe
+    return write_dollars(safe)
 
 
 def safe_line(line: str) -> str:
     """One line of prose: code spans stay, images are links, raw HTML is text."""
     if _FENCE_LIKE.match(line):
         # Without the spans in it, this line would open a fence.
-        return _escape(_unmark(line))
+        return _escape(_unmark(_plain_fence(line)))
+    # Alone on its line, a tag would make a block of HTML of what follows.
+    first_letter = re.search("[a-zA-Z]", line)
+    words = range(first_letter.start() if first_letter else 0, len(line.rstrip()))
     pieces, end = [], 0
     for span in _CODE_SPAN.finditer(line):
-        pieces.append(_safe_inline(line, end, span.start()))
+        pieces.append(_safe_inline(line, end, span.start(), words))
         pieces.append(_code(span[2]) if _LIVE.search(span[2]) else span[0])
         end = span.end()
-    return "".join([*pieces, _safe_inline(line, end, len(line))])
+    return "".join([*pieces, _safe_inline(line, end, len(line), words)])
+
+
+def _plain_fence(line: str) -> str:
+    """A line that may open a block of code with nothing but the name of a language behind the fence."""
+    found = _FENCE_LIKE.match(line)
+    if found is None or (found[2][0] == "`" and "`" in found[3]):
+        return line
+    language = _LANGUAGE.match(found[3])
+    return found[1] + found[2] + (language[1] if language else "")
 
 
 def _code(text: str) -> str:
@@ -103,13 +120,10 @@ def _code(text: str) -> str:
     return f"<code>{re.sub(r'[^a-zA-Z0-9 ]', lambda found: f'&#{ord(found[0])};', text.strip())}</code>"
 
 
-def _safe_inline(line: str, start: int, end: int) -> str:
+def _safe_inline(line: str, start: int, end: int, words: range) -> str:
     pieces = []
-    # Alone on its line, a tag would make a block of HTML of what follows.
-    first_letter = re.search("[a-zA-Z]|$", line)
-    text_start, text_end = first_letter.start() if first_letter else 0, len(line.rstrip())
     for tag in _SAFE_TAG.finditer(line, start, end):
-        if text_start < tag.start() or tag.end() < text_end:
+        if words.start < tag.start() or tag.end() < words.stop:
             pieces += [_escape(_unmark(line[start : tag.start()])), tag[0]]
             start = tag.end()
     return "".join([*pieces, _escape(_unmark(line[start:end]))])
@@ -129,11 +143,8 @@ def _without_foul_link(link: re.Match[str]) -> str:
     # As a browser reads it: entities and escapes resolved, blanks and control characters left out.
     address = re.sub(r"[\x00-\x20<\\]", "", html.unescape(link[1]))
     protocol = re.match("[^/?#]*?(?=:)", address)
-    is_on_next_line = not address and link.end(1) == len(link.string)
-    is_fair = protocol[0].lower() in _LINK_PROTOCOLS if protocol else len(link[1]) < _ADDRESS_CHARACTERS
-    if is_on_next_line or not is_fair:
-        return "]&#40;"
-    return link[0]
+    is_fair = protocol is not None and protocol[0].lower() in _LINK_PROTOCOLS
+    return link[0] if is_fair else "]&#40;"
 
 
 def _without_images(text: str) -> str:

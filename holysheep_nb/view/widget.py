@@ -24,7 +24,7 @@ from ..conversation import Op
 from ..kernel import stream_thread
 from ..run import Run
 from .front_end import FRONT_END, AnswerWidget, open_front_end
-from .frozen import context_note, frozen_bundle
+from .frozen import context_note, ending_note, frozen_bundle
 from .headless import HiddenView
 from .output import Output
 
@@ -36,7 +36,7 @@ PATCHES_PER_S_IN_ALL = 100.0
 STATS_INTERVAL_S = 0.25
 HELLO_TIMEOUT_S = 10.0
 SNAPSHOT_TIMEOUT_S = 2.0
-KEEP_HINT_DELAY_S = 1.0
+REPLACE_TIMEOUT_S = 1.0
 KEEP_HINT = "%holysheep show puts this answer into the notebook"
 
 
@@ -116,10 +116,11 @@ class WidgetView(HiddenView):
             self._widget.document = {"seq": self._seq, "is_final": True}
         if self._is_live:
             return
-        self._output.show(*frozen_bundle(run, shows_error=self._shows_error))
+        data, metadata = frozen_bundle(run, shows_error=self._shows_error)
+        self._output.show(data, metadata)
         self._is_frozen = True
         loop = asyncio.get_running_loop()
-        loop.call_later(KEEP_HINT_DELAY_S, self._hint)
+        loop.call_later(REPLACE_TIMEOUT_S, self._offer_frozen, data, metadata)
         loop.call_later(HELLO_TIMEOUT_S, self._close_if_unseen)
         self._close_if_replaced()
 
@@ -200,7 +201,7 @@ class WidgetView(HiddenView):
         return {
             "seq": self._seq,
             "state": run.status,
-            "message": str(run.error) if run.error else "",
+            "message": str(run.error) if run.error else ending_note(run),
             "model": run.model,
             "context": context_note(run),
             "seconds_since_start": round(run.timing.seconds, 3),
@@ -225,9 +226,12 @@ class WidgetView(HiddenView):
         }
         return bundle
 
-    def _hint(self) -> None:
+    def _offer_frozen(self, data: dict[str, Any], metadata: dict[str, Any]) -> None:
+        """A page that was reloaded does not know the display: it has to put the static output in itself."""
         if self._widget is not None:
-            self._widget.keep_hint = KEEP_HINT
+            with self._widget.hold_sync():
+                self._widget.frozen = {"model_id": self._widget.model_id, "data": data, "metadata": metadata}
+                self._widget.keep_hint = KEEP_HINT
 
     def _close_if_replaced(self) -> None:
         """Closes once the frozen output has replaced every view that said hello."""

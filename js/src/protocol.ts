@@ -71,6 +71,13 @@ export interface Stats {
   usage: { input_tokens: number; output_tokens: number } | null;
 }
 
+/** The static output, for the page to put in the widget's place where the kernel's own update did not reach it. */
+export interface Frozen {
+  model_id: string;
+  data: Record<string, unknown>;
+  metadata: Record<string, unknown>;
+}
+
 export interface Traits {
   document: TranscriptDocument;
   patch: Patch;
@@ -79,6 +86,7 @@ export interface Traits {
   prompt: string;
   shows_prompt: boolean;
   keep_hint: string;
+  frozen: Frozen;
   answer_format: AnswerFormat;
 }
 

@@ -1,6 +1,7 @@
 import {
   type AnswerFormat,
   type Command,
+  type Frozen,
   isRunning,
   type Part,
   type Stats,
@@ -34,6 +35,7 @@ export class Session {
   prompt = "";
   showsPrompt = false;
   keepHint = "";
+  frozen: Frozen | null = null;
   answerFormat: AnswerFormat = "markdown";
   /** True from the Stop click to the next run. */
   isStopRequested = false;
@@ -126,6 +128,9 @@ export class Session {
     },
     keep_hint: (keepHint) => {
       this.keepHint = keepHint;
+    },
+    frozen: (frozen) => {
+      if (frozen.model_id) this.frozen = frozen;
     },
     answer_format: (answerFormat) => {
       this.answerFormat = answerFormat;

@@ -6,7 +6,7 @@ const TICK_MS = 100;
 /** From this age on a run without a delta is said to wait for one. */
 const CONNECTING_S = 1;
 
-/** The one quiet line above a running answer: dot, figures, Stop. Gone when the run is over. */
+/** The one quiet line below a running answer, where its footer will be: dot, figures. Stop is in the corner above. */
 export class StatusLine {
   readonly #element: HTMLElement;
   readonly #session: Session;

@@ -2,7 +2,7 @@ import { Announcer } from "./announcer";
 import { appendElement, setText } from "./element";
 import { Footer } from "./footer";
 import { Frames } from "./frames";
-import type { MarkdownHost } from "./markdown";
+import type { Host } from "./host";
 import type { Change } from "./replica";
 import type { Cancel, Session, SessionListener } from "./session";
 import { StatusLine } from "./status";
@@ -13,6 +13,7 @@ import { Transcript } from "./transcript";
 export class View implements SessionListener {
   readonly root: HTMLElement;
   readonly #session: Session;
+  readonly #host: Host;
   readonly #frames: Frames;
   readonly #prompt: HTMLElement;
   readonly #status: StatusLine;
@@ -21,17 +22,18 @@ export class View implements SessionListener {
   readonly #announcer: Announcer;
   readonly #unsubscribe: Cancel;
 
-  constructor(parent: Element, session: Session, host: MarkdownHost = {}) {
+  constructor(parent: Element, session: Session, host: Host = {}) {
     const window = parent.ownerDocument.defaultView!;
     this.#session = session;
+    this.#host = host;
     this.root = appendElement(parent, "div", "holysheep");
     this.root.tabIndex = -1;
     adoptStyle(this.root);
     this.#prompt = appendElement(this.root, "div", "holysheep-prompt");
-    this.#status = new StatusLine(appendElement(this.root, "div", "holysheep-status"), session, window);
     const announcements = appendElement(this.root, "div", "holysheep-announcer");
     const transcript = appendElement(this.root, "div", "holysheep-transcript");
     this.#transcript = new Transcript(transcript, session.parts, session.answerFormat, host);
+    this.#status = new StatusLine(appendElement(this.root, "div", "holysheep-status"), session, window);
     const notice = appendElement(this.root, "div", "holysheep-notice");
     this.#footer = new Footer(notice, appendElement(this.root, "div", "holysheep-footer"), session);
     this.#announcer = new Announcer(announcements, session.status, window);
@@ -63,6 +65,7 @@ export class View implements SessionListener {
 
   #show(): void {
     const session = this.#session;
+    if (session.frozen && this.#host.freeze?.(session.frozen)) return;
     setText(this.#prompt, session.prompt);
     this.#prompt.hidden = !session.showsPrompt || session.prompt === "";
     this.#transcript.flush(session.parts, session.isSettled);

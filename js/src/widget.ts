@@ -18,6 +18,7 @@ const TRAITS = [
   "patch",
   "prompt",
   "shows_prompt",
+  "frozen",
   "keep_hint",
   "status",
   "stats",

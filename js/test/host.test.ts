@@ -35,3 +35,28 @@ test("a host without a notebook offers nothing", () => {
   const document = openPage("<b></b>");
   assert.deepEqual(findHost({ widget_manager: {} }, document.querySelector("b")!), {});
 });
+
+test("the static output takes the widget's place in the notebook, and nothing else changes", () => {
+  const widget = {
+    output_type: "display_data",
+    data: { "application/vnd.jupyter.widget-view+json": { model_id: "m" } },
+  };
+  const other = { output_type: "stream", text: "x" };
+  let outputs: object[] = [other, widget];
+  const untouched = { getOutputs: () => [other], setOutputs: () => assert.fail() };
+  const cell = {
+    getOutputs: () => outputs,
+    setOutputs: (next: object[]) => {
+      outputs = next;
+    },
+  };
+  const sharedModel = { insertCell() {}, cells: [{}, untouched, cell] };
+  const host = findHost(
+    { widget_manager: { context: { model: { sharedModel } } } },
+    openPage("<b></b>").body,
+  );
+  const data = { "text/markdown": "answer" };
+  assert.equal(host.freeze?.({ model_id: "m", data, metadata: {} }), true);
+  assert.deepEqual(outputs, [other, { output_type: "display_data", data, metadata: {} }]);
+  assert.equal(host.freeze?.({ model_id: "m", data, metadata: {} }), false);
+});

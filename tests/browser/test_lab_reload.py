@@ -36,7 +36,7 @@ def test_a_background_answer_goes_on_in_the_reloaded_page(open_notebook: OpenNot
     assert time.monotonic() - connected_at < 1.5
     assert server.asked[0].disconnected_at is None
     notebook.wait_text(1, TEXT)
-    notebook.wait_text(1, "%holysheep show")
+    notebook.wait(lambda: holds_as_markdown(notebook, 1), 10, "the widget was not replaced")
     notebook.run(2)
     notebook.wait_text(2, TEXT)
     assert holds_as_markdown(notebook, 2)
@@ -51,7 +51,7 @@ def test_a_foreground_answer_is_complete_when_its_cell_ends(open_notebook: OpenN
     notebook.wait_text(1, "word100 ")
     notebook.reload()
     notebook.wait_text(1, TEXT, 30)
-    notebook.wait_text(1, "%holysheep show")
+    notebook.wait(lambda: holds_as_markdown(notebook, 1), 10, "the widget was not replaced")
     notebook.run(2)
     notebook.wait_text(2, TEXT)
     assert holds_as_markdown(notebook, 2)

@@ -6,6 +6,8 @@ import type { View } from "./view";
 /** One text node for a long program makes layout quadratic; a block of lines each keeps it linear. */
 const LINES_PER_BLOCK = 64;
 const COPIED_MS = 1500;
+/** A name that may stand in a class; others are only shown. */
+const LANGUAGE = /^[^\s"'<>&=`]{1,40}$/;
 
 /** A code block that grows by lines, with its language, Copy and, where the host can, Insert below. */
 export class CodeView implements View {
@@ -35,7 +37,7 @@ export class CodeView implements View {
     const language = languageOf(block);
     if (this.label.textContent !== language) {
       this.label.textContent = language;
-      this.body.className = language ? `language-${language}` : "";
+      this.body.className = LANGUAGE.test(language) ? `language-${language}` : "";
     }
     const { lines } = block;
     while (lines.length - this.settledLines > LINES_PER_BLOCK) {
