@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,24 @@ RICH = (
 THEMES = ["JupyterLab Light", "JupyterLab Dark"]
 
 
-def use_theme(notebook: Notebook, theme: str) -> None:
-    notebook.page.evaluate(
-        "(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
-        theme,
-    )
-    light = "true" if theme.endswith("Light") else "false"
-    notebook.page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
-    notebook.page.wait_for_timeout(300)
+@pytest.fixture
+def use_theme(open_notebook: OpenNotebook) -> Iterator[Callable[[Notebook, str], None]]:
+    """Changes the theme, and back again afterwards: JupyterLab remembers it for the tests that follow."""
+    changed: list[Notebook] = []
+
+    def change(notebook: Notebook, theme: str) -> None:
+        notebook.page.evaluate(
+            "(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})",
+            theme,
+        )
+        light = "true" if theme.endswith("Light") else "false"
+        notebook.page.wait_for_selector(f"body[data-jp-theme-light='{light}']", state="attached")
+        notebook.page.wait_for_timeout(300)
+        changed.append(notebook)
+
+    yield change
+    for notebook in changed[-1:]:
+        change(notebook, THEMES[0])
 
 
 def violations(notebook: Notebook, index: int) -> list[str]:
@@ -49,7 +59,9 @@ def violations(notebook: Notebook, index: int) -> list[str]:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_axe_finds_nothing_serious_in_any_state(open_notebook: OpenNotebook, server: RawServer, theme: str) -> None:
+def test_axe_finds_nothing_serious_in_any_state(
+    open_notebook: OpenNotebook, use_theme: Callable[[Notebook, str], None], server: RawServer, theme: str
+) -> None:
     reasoning = chunk(reasoning_content="I think of this.")
     server.play([sse_head(), reasoning, *answer(RICH)[1:-2], HANG])
     server.play([sse_head(), reasoning, HANG])
