@@ -6,7 +6,7 @@
        └───────────────────── commands only: stop · resync ─────────────────────────┘
 
 In a notebook: `%load_ext holysheep_nb`, then `%%holysheep` cells. In Python: `Chat`, `Run`, and
-`stream_chat_completion_sse`, which needs no notebook.
+`stream_chat_completion_sse` and `stream_with_websocket`, which need no notebook.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from .version import __version__
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
-    from .chat import Chat, stream_chat_completion_sse
+    from .chat import Chat, stream_chat_completion_sse, stream_with_websocket
     from .run import Run
 
 __all__ = [
@@ -29,13 +29,14 @@ __all__ = [
     "__version__",
     "load_ipython_extension",
     "stream_chat_completion_sse",
+    "stream_with_websocket",
     "unload_ipython_extension",
 ]
 
 
 def __getattr__(name: str) -> Any:
     """The heavier names are imported when they are first used."""
-    if name in ("Chat", "stream_chat_completion_sse"):
+    if name in ("Chat", "stream_chat_completion_sse", "stream_with_websocket"):
         from . import chat
 
         return getattr(chat, name)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import difflib
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 from .errors import (
@@ -21,6 +21,7 @@ from .errors import (
 from .events import Event
 from .transports.base import Transport
 from .wire import chat_completions
+from .wire.base import Decoder
 
 _log = logging.getLogger(__name__)
 
@@ -30,12 +31,18 @@ _FINISH_GRACE_S = 5.0
 _DRAIN_GRACE_S = 0.1
 
 
-async def respond(transport: Transport, body: dict[str, Any]) -> AsyncGenerator[Event, None]:
+async def respond(
+    transport: Transport,
+    body: dict[str, Any],
+    new_decoder: Callable[[], Decoder] = chat_completions.Decoder,
+) -> AsyncGenerator[Event, None]:
     """The events of one answer, ending in `TurnFinished`.
 
-    Close the iterator to end the request at once. Raises `HolySheepError`; what came before stands.
+    `new_decoder` is that of the wire which `body` is written for. Close the iterator to end the request at
+    once. Raises `HolySheepError`; what came before stands.
     """
-    decoder = chat_completions.Decoder()
+    decoder = new_decoder()
+    model = str(body.get("model"))
     async with contextlib.aclosing(transport.stream(body)) as payloads:
         try:
             async for payload in payloads:
@@ -47,9 +54,12 @@ async def respond(transport: Transport, body: dict[str, Any]) -> AsyncGenerator[
                 payload = await asyncio.wait_for(anext(payloads), _FINISH_GRACE_S)
                 for event in decoder.feed(payload):
                     yield event
-            await asyncio.wait_for(anext(payloads), _DRAIN_GRACE_S)
+            if transport.is_reusable:
+                await asyncio.wait_for(anext(payloads), _DRAIN_GRACE_S)
         except StatusError as error:
-            raise await _explain(error, transport, str(body.get("model"))) from error
+            raise await _explain(error, transport, model) from error
+        except ModelNotFoundError as error:
+            raise await _advise(error, transport, model) from error.__cause__
         except (StalledError, DisconnectedError):
             if decoder.finish_reason is None and not decoder.is_finished:
                 raise
@@ -70,19 +80,22 @@ async def list_models(transport: Transport) -> list[str]:
 
 
 async def _explain(error: StatusError, transport: Transport, model: str) -> APIError | ProtocolError:
-    explained = chat_completions.error_from_status(error, transport.host, model, transport.key_name)
-    if not isinstance(explained, ModelNotFoundError):
-        return explained
+    explained = chat_completions.error_from_status(error, transport.host, model, transport.key_name, transport.url_name)
+    return await _advise(explained, transport, model) if isinstance(explained, ModelNotFoundError) else explained
+
+
+async def _advise(error: ModelNotFoundError, transport: Transport, model: str) -> ModelNotFoundError:
+    """The error, with the name that may have been meant."""
     try:
         offered = await list_models(transport)
     except HolySheepError as unlisted:
         _log.debug("no list of models to suggest from: %s", unlisted)
-        return explained
+        return error
     nearest = difflib.get_close_matches(model, offered, n=1, cutoff=0.4) or offered[:1]
     advice = f" Did you mean {nearest[0]!r}?" if nearest else ""
     return ModelNotFoundError(
-        f"{explained}{advice} `%holysheep models` lists what there is.",
-        status_code=explained.status_code,
-        code=explained.code,
-        details=explained.details,
+        f"{error}{advice} `%holysheep models` lists what there is.",
+        status_code=error.status_code,
+        code=error.code,
+        details=error.details,
     )

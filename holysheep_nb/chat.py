@@ -3,47 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import queue
 from collections.abc import AsyncGenerator, Callable, Iterator
 from typing import Any
-from urllib.parse import urlsplit
 
-from . import agent
-from .config import Endpoint, Settings
+from .config import Settings
 from .conversation import Conversation, Turn
 from .errors import AnswerFormatError, UsageError
 from .events import Event, TextDelta
 from .kernel import stream_thread, wait_ticking
+from .route import open_route
 from .run import Request, Run
-from .transports.sse import SSETransport
 from .view import open_view
 from .view.markdown import strip_fence
-from .wire import chat_completions
-
-_transports: dict[tuple[Endpoint, float, float], SSETransport] = {}
-
-
-async def _close_transports() -> None:
-    while _transports:
-        _, transport = _transports.popitem()
-        await transport.aclose()
-
-
-def _open_transport(settings: Settings, endpoint: Endpoint) -> SSETransport:
-    """The connection pool of this endpoint. Called on the stream thread, to which it belongs."""
-    key = (endpoint, settings.connect_timeout_s, settings.idle_timeout_s)
-    if key not in _transports:
-        if not _transports:
-            stream_thread.at_exit(_close_transports)
-        _transports[key] = SSETransport(
-            endpoint.base_url,
-            endpoint.read_key,
-            key_name=endpoint.api_key_name,
-            connect_timeout_s=settings.connect_timeout_s,
-            idle_timeout_s=settings.idle_timeout_s,
-        )
-    return _transports[key]
+from .wire.chat_completions import messages_from_turns
 
 
 class Chat:
@@ -57,6 +32,7 @@ class Chat:
     model, system      for prompts that name no other; the settings' where None
     base_url           another endpoint than the settings'; it needs `api_key_name`
     api_key_name       the environment variable that holds the key
+    transport          "sse", "ws" (WebSocket) or "auto"; the settings' where None
     parameters         go into each request as they are: `temperature=0.2, max_tokens=500, seed=1, ...`
     """
 
@@ -67,6 +43,7 @@ class Chat:
         system: str | None = None,
         base_url: str | None = None,
         api_key_name: str | None = None,
+        transport: str | None = None,
         settings: Settings | None = None,
         **parameters: Any,
     ) -> None:
@@ -75,6 +52,7 @@ class Chat:
         self.system = system
         self.base_url = base_url
         self.api_key_name = api_key_name
+        self.transport = transport
         self.parameters = parameters
         self.conversation = Conversation()
         self.runs: list[Run] = []
@@ -90,6 +68,7 @@ class Chat:
         system: str | None = None,
         base_url: str | None = None,
         api_key_name: str | None = None,
+        transport: str | None = None,
         answer_format: str = "markdown",
         cell: str | None = None,
         afresh: bool = False,
@@ -116,13 +95,17 @@ class Chat:
         if not prompt.strip():
             raise UsageError("The prompt is empty: write it below the first line of the cell.")
         asked = model or self.model or self.settings.resolved_model()
-        endpoint = self.settings.endpoint(base_url or self.base_url, api_key_name or self.api_key_name)
-        endpoint.read_key()
+        route = open_route(
+            self.settings,
+            transport or self.transport,
+            base_url or self.base_url,
+            api_key_name or self.api_key_name,
+        )
         exchange = self.conversation.begin(cell, turns, afresh=afresh)
         earlier = self.conversation.context(exchange)
-        body = chat_completions.request_body(
+        body = route.request_body(
             asked,
-            chat_completions.messages_from_turns(
+            messages_from_turns(
                 [turn for e in earlier for turn in e.turns] + turns[:1],
                 self.system_prompt(system),
             ),
@@ -132,17 +115,14 @@ class Chat:
             prompt=prompt,
             model=asked,
             body=body,
-            host=urlsplit(endpoint.base_url).netloc,
+            host=route.host,
+            transport=route.protocol,
             earlier_cells=len(earlier),
             answer_format=answer_format,
             label=label,
             cell=exchange.key,
         )
-
-        def answer() -> AsyncGenerator[Event, None]:
-            return agent.respond(_open_transport(self.settings, endpoint), body)
-
-        run = Run(request, turns, answer, _read_json if answer_format == "json" else str)
+        run = Run(request, turns, lambda: route.answer(body), _read_json if answer_format == "json" else str)
         self.runs.append(run)
         if listener is not None:
             run.subscribe(listener)
@@ -154,12 +134,7 @@ class Chat:
 
         Leaving the loop early stops the run. Raises `HolySheepError` at the end of a run that failed.
         """
-        loop = asyncio.get_running_loop()
-        events: asyncio.Queue[Event | None] = asyncio.Queue()
-
-        def listen(event: Event | None) -> None:
-            loop.call_soon_threadsafe(events.put_nowait, event)
-
+        events, listen = _event_queue()
         run = self.ask(prompt, **{"show": False, **options}, listener=listen)
         try:
             while (event := await events.get()) is not None:
@@ -185,13 +160,8 @@ class Chat:
 
     async def list_models(self) -> list[str]:
         """The names of the models the endpoint offers. Raises `HolySheepError`."""
-        endpoint = self.settings.endpoint(self.base_url, self.api_key_name)
-        endpoint.read_key()
-
-        async def ask() -> list[str]:
-            return await agent.list_models(_open_transport(self.settings, endpoint))
-
-        return await wait_ticking(stream_thread.submit(ask()))
+        route = open_route(self.settings, "sse", self.base_url, self.api_key_name)
+        return await wait_ticking(stream_thread.submit(route.list_models()))
 
     def system_prompt(self, given: str | None = None) -> str:
         """The system prompt of a request: the given one, else this chat's, else the settings'."""
@@ -223,18 +193,70 @@ def stream_chat_completion_sse(
 
     Leaving the loop early ends the request. Raises `HolySheepError`.
     """
-    settings = settings or Settings()
-    endpoint = settings.endpoint()
-    endpoint.read_key()
-    body = chat_completions.request_body(model, messages, {"max_tokens": max_tokens, **parameters})
-    request = Request(prompt="", model=model, body=body, host=urlsplit(endpoint.base_url).netloc)
-    run = Run(request, [Turn("assistant")], lambda: agent.respond(_open_transport(settings, endpoint), body))
+    return _texts(_plain_run("sse", settings, model, messages, {"max_tokens": max_tokens, **parameters}))
+
+
+def stream_with_websocket(
+    model: str,
+    messages: list[dict[str, Any]],
+    max_tokens: int | None = 2048,
+    *,
+    settings: Settings | None = None,
+    **parameters: Any,
+) -> AsyncGenerator[str, None]:
+    """The text of the answer to `messages`, piece by piece over a WebSocket: for asynchronous code.
+
+        async for text in stream_with_websocket("gpt-4.1", [{"role": "user", "content": "Hello"}]):
+            print(text, end="", flush=True)
+
+    Leaving the loop early closes the socket. Raises `HolySheepError`.
+    """
+    return _texts_awaited(_plain_run("ws", settings, model, messages, {"max_tokens": max_tokens, **parameters}))
+
+
+def _plain_run(
+    transport: str,
+    settings: Settings | None,
+    model: str,
+    messages: list[dict[str, Any]],
+    parameters: dict[str, Any],
+) -> Run:
+    """A run without a conversation and without a view, not started."""
+    route = open_route(settings or Settings(), transport)
+    body = route.request_body(model, messages, parameters)
+    request = Request(prompt="", model=model, body=body, host=route.host, transport=route.protocol)
+    return Run(request, [Turn("assistant")], lambda: route.answer(body))
+
+
+def _event_queue() -> tuple[asyncio.Queue[Event | None], Callable[[Event | None], None]]:
+    """A queue of this loop, and the listener that fills it from the stream thread."""
+    loop = asyncio.get_running_loop()
+    events: asyncio.Queue[Event | None] = asyncio.Queue()
+
+    def listen(event: Event | None) -> None:
+        # Whoever left the loop over the events may have closed this one.
+        with contextlib.suppress(RuntimeError):
+            loop.call_soon_threadsafe(events.put_nowait, event)
+
+    return events, listen
+
+
+async def _texts_awaited(run: Run) -> AsyncGenerator[str, None]:
+    events, listen = _event_queue()
+    run.subscribe(listen)
+    run.start()
+    try:
+        while (event := await events.get()) is not None:
+            if isinstance(event, TextDelta):
+                yield event.text
+    finally:
+        run.stop()
+    run.raise_error()
+
+
+def _texts(run: Run) -> Iterator[str]:
     events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
     run.subscribe(events.put)
-    return _texts(run, events)
-
-
-def _texts(run: Run, events: queue.SimpleQueue[Event | None]) -> Iterator[str]:
     run.start()
     try:
         while (event := events.get()) is not None:

@@ -7,12 +7,13 @@ import os
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from traitlets import Float, Int, Unicode
+from traitlets import Enum, Float, Int, Unicode
 from traitlets.config import Configurable
 
 from .errors import ConfigurationError, MissingKeyError
 
 DEFAULT_BASE_URL = "https://api.holysheep.ai/v1"
+DEFAULT_WS_URL = "wss://stream.holysheep.ai/v1"
 DEFAULT_MODEL = "gpt-4.1"
 DEFAULT_KEY_NAME = "HOLYSHEEP_API_KEY"
 
@@ -50,6 +51,12 @@ class Settings(Configurable):
     base_url = Unicode(
         "", help=f"Address of the API up to /v1. Empty: HOLYSHEEP_BASE_URL, else {DEFAULT_BASE_URL}."
     ).tag(config=True)
+    ws_url = Unicode(
+        "", help=f"Address of the WebSocket up to /v1. Empty: HOLYSHEEP_WS_URL, else {DEFAULT_WS_URL}."
+    ).tag(config=True)
+    transport = Enum(
+        ("auto", "sse", "ws"), "auto", help="How answers come: sse, ws (WebSocket), or auto, which is sse."
+    ).tag(config=True)
     api_key_name = Unicode(DEFAULT_KEY_NAME, help="Name of the environment variable that holds the API key.").tag(
         config=True
     )
@@ -75,6 +82,13 @@ class Settings(Configurable):
         """The address of the API: the trait, else the environment, else the default."""
         return self.base_url.strip() or os.environ.get("HOLYSHEEP_BASE_URL", "").strip() or DEFAULT_BASE_URL
 
+    def resolved_ws_url(self) -> str:
+        """The address of the WebSocket: the trait, else the environment, else the default."""
+        return self._given_ws_url() or DEFAULT_WS_URL
+
+    def _given_ws_url(self) -> str:
+        return self.ws_url.strip() or os.environ.get("HOLYSHEEP_WS_URL", "").strip()
+
     def endpoint(self, base_url: str | None = None, api_key_name: str | None = None) -> Endpoint:
         """Where a request goes. Raises `ConfigurationError` for an address that must not get the key.
 
@@ -91,28 +105,50 @@ class Settings(Configurable):
             )
         return Endpoint(asked, api_key_name or self.api_key_name)
 
+    def check_ws_endpoint(self) -> str:
+        """The address of the WebSocket. Raises `ConfigurationError` for one that must not get the key.
+
+        The default address is HolySheep's: it gets the key only if the settings' host is HolySheep's too.
+        """
+        if not self._given_ws_url():
+            configured = urlsplit(check_base_url(self.resolved_base_url())).netloc
+            if configured != urlsplit(DEFAULT_BASE_URL).netloc:
+                raise ConfigurationError(
+                    f"{self.api_key_name} belongs to {configured}, whose WebSocket is not known: set HOLYSHEEP_WS_URL."
+                )
+        return check_ws_url(self.resolved_ws_url())
+
 
 def check_base_url(url: str) -> str:
     """The address without its trailing slash. Raises `ConfigurationError` with what is wrong."""
+    return _check_url(url, "http", f"as in {DEFAULT_BASE_URL}: set HOLYSHEEP_BASE_URL")
+
+
+def check_ws_url(url: str) -> str:
+    """The same, for the address of a WebSocket."""
+    return _check_url(url, "ws", f"as in {DEFAULT_WS_URL}: set HOLYSHEEP_WS_URL")
+
+
+def _check_url(url: str, plain: str, advice: str) -> str:
     url = url.strip().rstrip("/")
     try:
         if not url.isprintable():
             raise ValueError("it holds a control character")
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
+        if plain == "ws":
+            parts.netloc.encode("idna")
     except ValueError as error:
         raise ConfigurationError(f"The address {url!r} cannot be read ({error}).") from None
-    if parts.scheme not in ("http", "https") or not host:
-        raise ConfigurationError(
-            f"The address {url!r} needs a scheme and a host, as in {DEFAULT_BASE_URL}: set HOLYSHEEP_BASE_URL."
-        )
+    if parts.scheme not in (plain, f"{plain}s") or not host:
+        raise ConfigurationError(f"The address {url!r} needs a scheme and a host, {advice}.")
     if parts.username or parts.password:
         raise ConfigurationError(f"The address of {host} must not hold a name or password: the key goes elsewhere.")
     if parts.query or parts.fragment:
         raise ConfigurationError(f"The address {url!r} must end before '?' and '#'.")
-    if parts.scheme == "http" and not is_loopback(host):
+    if parts.scheme == plain and not is_loopback(host):
         raise ConfigurationError(
-            f"The key is not sent over plain http to {host}: use https://, or an address on this machine."
+            f"The key is not sent over plain {plain} to {host}: use {plain}s://, or an address on this machine."
         )
     return url
 

@@ -127,6 +127,7 @@ class HolySheepMagics(Magics, Settings):
             system=options.system,
             base_url=options.api_base,
             api_key_name=options.api_key_name,
+            transport=options.transport,
             answer_format=options.answer_format,
             cell=self._cell_id,
             afresh=options.is_new,

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from .errors import UsageError
 
 FORMATS = ("markdown", "text", "code", "json")
-TRANSPORTS = ("sse",)
+TRANSPORTS = ("sse", "ws", "auto")
 
 # What `Chat.ask` or the request itself keeps for its own: `-o` would hide or break it.
 _NOT_PARAMETERS = frozenset(
@@ -25,6 +25,7 @@ _NOT_PARAMETERS = frozenset(
         "system",
         "base_url",
         "api_key_name",
+        "transport",
         "answer_format",
         "cell",
         "afresh",
@@ -47,6 +48,7 @@ class CellOptions:
     model: str | None = None
     system: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
+    transport: str | None = None
     answer_format: str = "markdown"
     out: str | None = None
     api_base: str | None = None
@@ -94,7 +96,7 @@ def _build_parser() -> _Parser:
     add("--new", action="store_true", help="leave out the cells above")
     add("--live", action="store_true", help="keep the widget instead of freezing it into markdown")
     add("--no-raise", action="store_true", help="an error does not fail the cell")
-    add("--transport", choices=TRANSPORTS, default="sse", help="how the answer comes")
+    add("--transport", choices=TRANSPORTS, help="how the answer comes; ws is a WebSocket")
     add("--api-base", metavar="URL", help="another endpoint; needs --api-key-name")
     add("--api-key-name", metavar="ENV", help="environment variable that holds the key")
     return parser
@@ -148,6 +150,7 @@ def parse_cell_line(line: str) -> CellOptions:
         model=found.model_option or found.model,
         system=found.system,
         parameters=parameters,
+        transport=found.transport,
         answer_format=found.answer_format,
         out=found.out,
         api_base=found.api_base,

@@ -34,6 +34,7 @@ class Request:
     answer_format: str = "markdown"
     label: str = ""
     cell: str = ""
+    transport: str = "sse"
 
 
 @dataclass(slots=True)

@@ -40,7 +40,7 @@ class Verbs:
         self._chat = chat
         self._settings = settings
         self._gateway: Gateway | None = None
-        self._settings_before_local: tuple[str, str, str] | None = None
+        self._settings_before_local: dict[str, str] = {}
 
     def close(self) -> None:
         """Ends what a verb has started."""
@@ -84,6 +84,8 @@ class Verbs:
         rows = [
             ("model", self._settings.resolved_model()),
             ("base_url", self._settings.resolved_base_url()),
+            ("ws_url", self._settings.resolved_ws_url()),
+            ("transport", self._settings.transport),
             (f"key ({self._settings.api_key_name})", has_key),
             *(
                 (name, getattr(self._settings, name))
@@ -167,13 +169,15 @@ class Verbs:
         def use(gateway: Any) -> None:
             self._leave_local(quietly=True)
             self._gateway = gateway
-            self._settings_before_local = (self._settings.base_url, self._settings.api_key_name, self._settings.model)
             os.environ[_LOCAL_KEY_NAME] = gateway.key
-            self._settings.base_url, self._settings.api_key_name, self._settings.model = (
-                gateway.base_url,
-                _LOCAL_KEY_NAME,
-                gateway.models[0],
-            )
+            local = {
+                "base_url": gateway.base_url,
+                "ws_url": gateway.ws_url,
+                "api_key_name": _LOCAL_KEY_NAME,
+                "model": gateway.models[0],
+            }
+            self._settings_before_local = {name: getattr(self._settings, name) for name in local}
+            self._change_settings(local)
             progress(f"{self._settings.model} answers from this machine. `%holysheep local stop` ends that.")
 
         async def work() -> Any:
@@ -191,7 +195,10 @@ class Verbs:
         self._gateway.stop()
         self._gateway = None
         os.environ.pop(_LOCAL_KEY_NAME, None)
-        assert self._settings_before_local is not None
-        self._settings.base_url, self._settings.api_key_name, self._settings.model = self._settings_before_local
+        self._change_settings(self._settings_before_local)
         if not quietly:
             show_text(self._shell, f"{self._settings.resolved_base_url()} answers again.")
+
+    def _change_settings(self, values: dict[str, str]) -> None:
+        for name, value in values.items():
+            setattr(self._settings, name, value)

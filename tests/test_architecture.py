@@ -1,4 +1,4 @@
-"""The house of DESIGN 4: who may import whom, and the one place of each third-party library."""
+"""The house: who may import whom, and the one place of each third-party library."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ LAYERS = {
     "": {"chat", "errors", "magics", "run", "version"},
     "__main__": {"cli"},
     "agent": {"errors", "events", "transports.base", "wire"},
-    "chat": {"agent", "config", "conversation", "errors", "events", "kernel", "run", "transports", "view", "wire"},
+    "chat": {"config", "conversation", "errors", "events", "kernel", "route", "run", "view", "wire"},
     "cli": {"errors", "local", "version"},
     "config": {"errors"},
     "conversation": {"events", "parts"},
@@ -89,12 +89,13 @@ LAYERS = {
     "magics": {"chat", "config", "errors", "kernel", "options", "run", "verbs", "view"},
     "options": {"errors"},
     "parts": set(),
+    "route": {"agent", "config", "errors", "events", "kernel", "transports", "wire"},
     "run": {"conversation", "errors", "events", "kernel"},
     "transports": {"errors", "transports.base"},
     "verbs": {"chat", "config", "errors", "local", "options", "version", "view"},
     "version": set(),
     "view": {"conversation", "kernel", "parts", "run", "view"},
-    "wire": {"conversation", "errors", "events"},
+    "wire": {"conversation", "errors", "events", "wire"},
 }
 
 
@@ -178,6 +179,7 @@ def test_the_public_names_are_these() -> None:
         "__version__",
         "load_ipython_extension",
         "stream_chat_completion_sse",
+        "stream_with_websocket",
         "unload_ipython_extension",
     ]
     assert all(getattr(holysheep_nb, name) is not None for name in holysheep_nb.__all__)

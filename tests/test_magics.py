@@ -378,9 +378,11 @@ def test_help_lists_every_verb_and_every_option(loaded: NotebookShell) -> None:
 
 def test_config_shows_the_settings_and_not_the_key(loaded: NotebookShell, at_server: RawServer) -> None:
     run_cell(loaded, "%holysheep config")
-    assert shown_text(loaded).split("\n")[:4] == [
+    assert shown_text(loaded).split("\n")[:6] == [
         "model                     raw",
         f"base_url                  {at_server.base_url}",
+        "ws_url                    wss://stream.holysheep.ai/v1",
+        "transport                 auto",
         "key (HOLYSHEEP_API_KEY)   set",
         "system                    -",
     ]

@@ -38,7 +38,8 @@ UNKNOWN_HELP = " `%holysheep help` lists them."
         ("--new", {"is_new": True}),
         ("--live", {"is_live": True}),
         ("--no-raise", {"raises": False}),
-        ("--transport sse", {}),
+        ("--transport sse", {"transport": "sse"}),
+        ("--transport ws", {"transport": "ws"}),
         (
             "--api-base http://127.0.0.1:1/v1 --api-key-name K",
             {"api_base": "http://127.0.0.1:1/v1", "api_key_name": "K"},
@@ -71,7 +72,7 @@ def test_a_line_is_read(line: str, changed: dict[str, Any]) -> None:
         ("-m", "-m/--model: expected one argument." + HELP),
         ("-o seed", "-o/--option: expected 2 arguments." + HELP),
         ("-f html", "-f/--format: invalid choice: 'html' (choose from markdown, text, code, json)." + HELP),
-        ("--transport ws", "--transport: invalid choice: 'ws' (choose from sse)." + HELP),
+        ("--transport udp", "--transport: invalid choice: 'udp' (choose from sse, ws, auto)." + HELP),
         ("--bg=1", "--bg: ignored explicit argument '1'." + HELP),
         ("--out 2fast", "--out needs the name of a variable, and '2fast' is none."),
         ("--out class", "--out needs the name of a variable, and 'class' is none."),
@@ -88,7 +89,7 @@ def test_a_wrong_line_is_refused_in_one_sentence(line: str, sentence: str) -> No
         parse_cell_line(line)
     said = str(raised.value)
     # Python 3.12 and later leave out the quotes around choices.
-    for name in ("markdown", "text", "code", "json", "sse"):
+    for name in ("markdown", "text", "code", "json", "sse", "ws", "auto"):
         said = said.replace(f"'{name}'", name)
     assert said == sentence
 

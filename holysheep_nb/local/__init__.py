@@ -1,6 +1,6 @@
 """A small real model on this machine, for notebooks without a key.
 
-`start_gateway` starts a gateway on loopback that speaks HolySheep's SSE protocol (DESIGN 7), as a child
+`start_gateway` starts a gateway on loopback that speaks HolySheep's two protocols, as a child
 process that dies with this one. What answers is an engine:
 
 - *smollm2*: SmolLM2-135M-Instruct, fetched once (93 MB) and run by llama.cpp;

@@ -6,7 +6,7 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,21 +70,7 @@ class Answer:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers; returns once the generation has stopped, for whatever reason."""
         play = self._stream if self.request.stream else self._collect
-        self.counters.active += 1
-        playing = asyncio.ensure_future(play(scope, receive, send))
-        leaving = asyncio.ensure_future(_wait_for_disconnect(receive))
-        try:
-            await asyncio.wait({playing, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            if not playing.done():
-                self.counters.stopped += 1
-                self.counters.last_stop_at_s = time.time()
-        finally:
-            leaving.cancel()
-            playing.cancel()
-            await asyncio.wait({playing, leaving})
-            self.counters.active -= 1
-        if not playing.cancelled():
-            playing.result()
+        await run_until_disconnect(play(scope, receive, send), receive, "http.disconnect", self.counters)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -187,6 +173,28 @@ async def _gather(events: AsyncGenerator[EngineEvent, None]) -> list[EngineEvent
         return [event async for event in events]
 
 
-async def _wait_for_disconnect(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
+async def run_until_disconnect(
+    play: Coroutine[Any, Any, None], receive: Receive, disconnect: str, counters: Counters
+) -> None:
+    """Plays an answer to its end, or until the client sends `disconnect`, and counts it."""
+    counters.active += 1
+    playing = asyncio.ensure_future(play)
+    leaving = asyncio.ensure_future(_wait_for_disconnect(receive, disconnect))
+    try:
+        await asyncio.wait({playing, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        # A WebSocket's `send` says by OSError what `receive` says next: the client has left.
+        if not playing.done() or isinstance(playing.exception(), OSError):
+            counters.stopped += 1
+            counters.last_stop_at_s = time.time()
+    finally:
+        leaving.cancel()
+        playing.cancel()
+        await asyncio.wait({playing, leaving})
+        counters.active -= 1
+    if not playing.cancelled() and not isinstance(playing.exception(), OSError):
+        playing.result()
+
+
+async def _wait_for_disconnect(receive: Receive, disconnect: str) -> None:
+    while (await receive())["type"] != disconnect:
         pass

@@ -136,8 +136,9 @@ def lab_environment(gateway: Gateway, token: str) -> dict[str, str]:
 
     The keys go here and not on the command line, where every user of the machine could read them.
     """
-    environment = {name: value for name, value in os.environ.items() if name != "HOLYSHEEP_WS_URL"}
+    environment = dict(os.environ)
     environment["HOLYSHEEP_BASE_URL"] = gateway.base_url
+    environment["HOLYSHEEP_WS_URL"] = gateway.ws_url
     environment["HOLYSHEEP_API_KEY"] = gateway.key
     environment["HOLYSHEEP_MODEL"] = gateway.models[0]
     environment["JUPYTER_TOKEN"] = token

@@ -116,15 +116,20 @@ def parse_request(body: bytes) -> ChatRequest:
     try:
         request = ChatRequest.model_validate_json(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        if first["type"] == "json_invalid":
-            raise RefusedRequestError("The body is not valid JSON.", code="invalid_json") from None
-        param = ".".join(str(step) for step in first["loc"]) or None
-        what = f"{param}: {first['msg']}." if param else f"The body must be a JSON object: {first['msg']}."
-        raise RefusedRequestError(what, code="invalid_value", param=param) from None
+        raise explain_invalid(error, "The body") from None
     if len(request.stop_strings) > MAX_STOP_STRINGS:
         raise RefusedRequestError(f"stop: at most {MAX_STOP_STRINGS} strings.", code="invalid_value", param="stop")
     return request
+
+
+def explain_invalid(error: ValidationError, whole: str) -> RefusedRequestError:
+    """The refusal that names the first wrong key. `whole` is what the JSON is called."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    if first["type"] == "json_invalid":
+        return RefusedRequestError(f"{whole} is not valid JSON.", code="invalid_json")
+    param = ".".join(str(step) for step in first["loc"]) or None
+    what = f"{param}: {first['msg']}." if param else f"{whole} must be a JSON object: {first['msg']}."
+    return RefusedRequestError(what, code="invalid_value", param=param)
 
 
 @dataclass(frozen=True)
@@ -206,6 +211,19 @@ class Engine(Protocol):
     def close(self) -> None:
         """Stops what is being generated and frees the model. Blocks until that is done."""
         ...
+
+
+def check_model(engine: Engine, model: str) -> str:
+    """The model's id; RefusedRequestError (404) if the engine does not have it."""
+    if model not in engine.models:
+        there = ", ".join(engine.models)
+        raise RefusedRequestError(
+            f"The model {model!r} does not exist here; there is: {there}.",
+            status_code=404,
+            code="model_not_found",
+            param="model",
+        )
+    return model
 
 
 def context_error(prompt_tokens: int, answer_tokens: int, context_tokens: int) -> RefusedRequestError:

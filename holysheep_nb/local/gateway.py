@@ -1,7 +1,8 @@
-"""The HTTP face of an engine: HolySheep's SSE protocol (DESIGN 7) on starlette.
+"""The HTTP face of an engine: HolySheep's two protocols, on starlette.
 
-`GET /health` needs no key; `GET /v1/models` and `POST /v1/chat/completions` need `Authorization: Bearer KEY`.
-There are no CORS headers, and the Host header must name this machine, so that no web page can reach it.
+`GET /health` needs no key; `GET /v1/models`, `POST /v1/chat/completions` and the WebSocket `/v1/chat/stream` need
+`Authorization: Bearer KEY`. There are no CORS headers, the Host header must name this machine, and so must the
+Origin of a WebSocket if it has one, so that no web page can reach it.
 """
 
 from __future__ import annotations
@@ -10,18 +11,21 @@ import hmac
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from holysheep_nb.local.answer import Answer, Counters, refusal_response
-from holysheep_nb.local.engine import Engine, RefusedRequestError, parse_request
+from holysheep_nb.local.blocks_answer import BlocksAnswer
+from holysheep_nb.local.engine import Engine, RefusedRequestError, check_model, parse_request
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
+STREAM_PATH = "/v1/chat/stream"
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -38,6 +42,7 @@ def create_app(engine: Engine, key: str, *, allow_any_host: bool = False) -> ASG
             Route("/v1/models", gateway.models, methods=["GET"]),
             Route("/v1/models/{model:path}", gateway.model, methods=["GET"]),
             Route("/v1/chat/completions", gateway.chat_completions, methods=["POST"]),
+            WebSocketRoute(STREAM_PATH, gateway.chat_stream),
         ],
         exception_handlers={
             RefusedRequestError: _answer_refusal,
@@ -55,6 +60,8 @@ class _Gateway:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._counters = Counters()
+        self.chat_stream = BlocksAnswer(engine, self._counters)
+        """Answers over a WebSocket."""
         self._started_s = int(time.time())
 
     async def health(self, request: Request) -> Response:
@@ -74,28 +81,17 @@ class _Gateway:
 
     async def model(self, request: Request) -> Response:
         """One model of the engine."""
-        return JSONResponse(self._model_json(self._known(request.path_params["model"])))
+        return JSONResponse(self._model_json(check_model(self._engine, request.path_params["model"])))
 
     async def chat_completions(self, request: Request) -> ASGIApp:
         """The engine's answer, streamed or whole."""
         try:
             asked = parse_request(await read_body(request))
-            self._known(asked.model)
+            check_model(self._engine, asked.model)
         except RefusedRequestError:
             self._counters.refused += 1
             raise
         return Answer(self._engine, asked, self._counters)
-
-    def _known(self, model: str) -> str:
-        if model not in self._engine.models:
-            there = ", ".join(self._engine.models)
-            raise RefusedRequestError(
-                f"The model {model!r} does not exist here; there is: {there}.",
-                status_code=404,
-                code="model_not_found",
-                param="model",
-            )
-        return model
 
     def _model_json(self, model: str) -> Mapping[str, str | int]:
         owner = self._engine.owned_by
@@ -146,10 +142,24 @@ class _Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             refusal = self._refusal(scope["path"], dict(scope["headers"]))
-            if refusal is not None:
-                await refusal_response(refusal)(scope, receive, send)
-                return
+        else:
+            refusal = self._socket_refusal(scope["path"], dict(scope["headers"]))
+        if refusal is not None:
+            await refusal_response(refusal)(scope, receive, send)
+            return
         await self.app(scope, receive, send)
+
+    def _socket_refusal(self, path: str, headers: Mapping[bytes, bytes]) -> RefusedRequestError | None:
+        """Why the handshake of a WebSocket is answered with an HTTP error. A browser sends an Origin, we do not."""
+        origin = headers.get(b"origin")
+        if origin is not None and _origin_name(origin) not in LOOPBACK_NAMES:
+            return RefusedRequestError(
+                "The Origin header does not name this machine.", status_code=403, code="origin_not_allowed"
+            )
+        refusal = self._refusal(path, headers)
+        if refusal is None and path != STREAM_PATH:
+            return RefusedRequestError(f"{path}: there is no WebSocket here.", status_code=404, code="not_found")
+        return refusal
 
     def _refusal(self, path: str, headers: Mapping[bytes, bytes]) -> RefusedRequestError | None:
         if not self.allow_any_host and _host_name(headers.get(b"host", b"")) not in LOOPBACK_NAMES:
@@ -171,3 +181,11 @@ def _host_name(host: bytes) -> str:
     if text.startswith("["):
         return text[1:].partition("]")[0]
     return text.partition(":")[0]
+
+
+def _origin_name(origin: bytes) -> str:
+    """The host in an Origin header, or ""."""
+    try:
+        return urlsplit(origin.decode("latin-1").strip()).hostname or ""
+    except ValueError:
+        return ""

@@ -46,6 +46,8 @@ class Gateway:
 
     base_url: str
     """`http://127.0.0.1:PORT/v1`."""
+    ws_url: str
+    """`ws://127.0.0.1:PORT/v1`."""
     models: Sequence[str]
     """The ids of its models, the default one first."""
     key: str = field(repr=False)
@@ -110,7 +112,7 @@ def start_gateway(
     except BaseException:
         _end(child)
         raise
-    gateway = Gateway(ready["base_url"], ready["models"], key, child)
+    gateway = Gateway(ready["base_url"], ready["ws_url"], ready["models"], key, child)
     atexit.register(gateway.stop)
     return gateway
 

@@ -18,7 +18,7 @@ import uvicorn
 from holysheep_nb.errors import LocalModelError, UsageError
 from holysheep_nb.local.engine import Engine
 from holysheep_nb.local.follow import follow_parent
-from holysheep_nb.local.gateway import create_app
+from holysheep_nb.local.gateway import MAX_BODY_BYTES, create_app
 from holysheep_nb.local.process import KEY_ENV
 from holysheep_nb.local.progress import draw_progress
 from holysheep_nb.local.script import DEFAULT_DELTAS_PER_S, ScriptEngine
@@ -66,7 +66,9 @@ def serve(options: ServeOptions) -> None:
             app,
             loop="asyncio",
             lifespan="off",
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=MAX_BODY_BYTES,
+            ws_per_message_deflate=False,
             log_config=None,
             log_level="critical",
             access_log=False,
@@ -135,16 +137,18 @@ class _Server(uvicorn.Server):
 
 def _announcement(options: ServeOptions, listener: socket.socket, engine: Engine, key: str) -> str:
     host, port = listener.getsockname()[:2]
-    base_url = f"http://{f'[{host}]' if ':' in host else host}:{port}/v1"
+    address = f"{f'[{host}]' if ':' in host else host}:{port}/v1"
+    base_url, ws_url = f"http://{address}", f"ws://{address}"
     models = list(engine.models)
     if options.is_json:
-        ready: dict[str, object] = {"base_url": base_url, "models": models}
+        ready: dict[str, object] = {"base_url": base_url, "ws_url": ws_url, "models": models}
         if not os.environ.get(KEY_ENV):
             ready["key"] = key
         return json.dumps(ready)
     lines = [
         f"The gateway ({engine.name}) is at {base_url}; Ctrl-C ends it. Models: {', '.join(models)}.",
         f"export HOLYSHEEP_BASE_URL={base_url}",
+        f"export HOLYSHEEP_WS_URL={ws_url}",
         f"export HOLYSHEEP_API_KEY={key}",
         f"export HOLYSHEEP_MODEL={models[0]}",
     ]

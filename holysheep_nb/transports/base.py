@@ -13,6 +13,10 @@ class Transport(Protocol):
     """Whom it speaks with, as sentences name it."""
     key_name: str
     """The variable that holds the key, as sentences name it."""
+    url_name: str
+    """The variable that holds the address, as sentences name it."""
+    is_reusable: bool
+    """True if a connection that was read to its end serves the next request."""
 
     def stream(self, body: dict[str, Any]) -> AsyncGenerator[str, None]:
         """The payloads of the answer to `body`, as they come, without meaning.

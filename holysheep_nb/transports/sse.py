@@ -44,6 +44,9 @@ class SSETransport:
     http_transport      moves the requests instead of the network, as httpx.MockTransport does
     """
 
+    url_name = "HOLYSHEEP_BASE_URL"
+    is_reusable = True
+
     def __init__(
         self,
         base_url: str,

@@ -35,9 +35,9 @@ from ..events import (
     TurnStarted,
     UsageReported,
 )
+from .text import PairJoiner, excerpt, read_raw_text, read_text, sendable
 
 DONE = "[DONE]"
-_EXCERPT_CHARACTERS = 200
 _UNREADABLE = (ValueError, RecursionError)
 _MISSHAPEN = (TypeError, AttributeError, KeyError, ValueError, OverflowError, RecursionError)
 
@@ -69,7 +69,7 @@ class Decoder:
     def __init__(self) -> None:
         self._has_started = False
         self._is_finished = False
-        self._held = ""
+        self._pairs = PairJoiner()
         self.finish_reason: str | None = None
 
     def feed(self, payload: str) -> list[Event]:
@@ -84,9 +84,9 @@ class Decoder:
         try:
             chunk = json.loads(payload)
         except _UNREADABLE as error:
-            return [PayloadSkipped(f"not JSON ({error}): {_excerpt(payload)}")]
+            return [PayloadSkipped(f"not JSON ({error}): {excerpt(payload)}")]
         if not isinstance(chunk, dict):
-            return [PayloadSkipped(f"not an object: {_excerpt(payload)}")]
+            return [PayloadSkipped(f"not an object: {excerpt(payload)}")]
         if chunk.get("error"):
             raise error_from_object(chunk["error"], details=payload)
         events: list[Event] = []
@@ -95,7 +95,7 @@ class Decoder:
                 events.append(event)
         except _MISSHAPEN as error:
             # What came before the bad field stands.
-            events.append(PayloadSkipped(f"unexpected shape ({error}): {_excerpt(payload)}"))
+            events.append(PayloadSkipped(f"unexpected shape ({error}): {excerpt(payload)}"))
         return events
 
     def end(self) -> list[Event]:
@@ -116,78 +116,54 @@ class Decoder:
     def _events(self, chunk: dict[str, Any]) -> Iterator[Event]:
         if not self._has_started and "choices" in chunk:
             self._has_started = True
-            yield TurnStarted(_text(chunk.get("model")))
+            yield TurnStarted(read_text(chunk.get("model")))
         choices = chunk.get("choices") or []
         choice = next((c for c in choices if not c.get("index")), None)
         if choice is not None:
             delta = choice.get("delta") or choice.get("message") or {}
             reasoning = delta.get("reasoning_content") or delta.get("reasoning")
             if reasoning:
-                yield ReasoningDelta(_text(reasoning))
-            if content := self._whole(_raw_text(delta.get("content"))):
+                yield ReasoningDelta(read_text(reasoning))
+            if content := self._pairs.join(read_raw_text(delta.get("content"))):
                 yield TextDelta(content)
             for call in delta.get("tool_calls") or ():
                 yield _tool_call_delta(call)
             if choice.get("finish_reason"):
-                self.finish_reason = _text(choice["finish_reason"])
+                self.finish_reason = read_text(choice["finish_reason"])
         usage = chunk.get("usage")
         if usage:
             yield UsageReported(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
-
-    def _whole(self, text: str) -> str:
-        """Half a surrogate pair waits for its other half: some servers cut their text between them."""
-        if self._held:
-            text, self._held = self._held + text, ""
-        if text and "\ud800" <= text[-1] <= "\udbff":
-            text, self._held = text[:-1], text[-1]
-        return _sendable(text)
 
 
 def _tool_call_delta(call: dict[str, Any]) -> ToolCallDelta:
     function = call.get("function") or {}
     return ToolCallDelta(
         index=int(call.get("index") or 0),
-        arguments=_text(function.get("arguments")),
-        call_id=_text(call.get("id")),
-        name=_text(function.get("name")),
+        arguments=read_text(function.get("arguments")),
+        call_id=read_text(call.get("id")),
+        name=read_text(function.get("name")),
     )
-
-
-def _text(value: Any) -> str:
-    return _sendable(_raw_text(value))
-
-
-def _raw_text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, list):
-        return "".join(_raw_text(item.get("text")) for item in value)
-    if not isinstance(value, str):
-        raise TypeError(f"text expected, not {type(value).__name__}")
-    return value
-
-
-def _sendable(text: str) -> str:
-    """The text without lone surrogates, which are legal in JSON and cannot be sent on as UTF-8."""
-    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _excerpt(payload: str) -> str:
-    return payload if len(payload) <= _EXCERPT_CHARACTERS else payload[:_EXCERPT_CHARACTERS] + "…"
 
 
 def models_from_body(body: str) -> list[str]:
     """The model names in the body of `GET /models`, in the server's order."""
     try:
-        return [_sendable(str(model["id"])) for model in json.loads(body)["data"]]
+        return [sendable(str(model["id"])) for model in json.loads(body)["data"]]
     except (*_UNREADABLE, KeyError, TypeError) as error:
         raise ProtocolError("The endpoint's list of models could not be read.", details=body[:2000]) from error
 
 
 def error_from_status(
-    error: StatusError, host: str, model: str, key_name: str = "HOLYSHEEP_API_KEY"
+    error: StatusError,
+    host: str,
+    model: str,
+    key_name: str = "HOLYSHEEP_API_KEY",
+    url_name: str = "HOLYSHEEP_BASE_URL",
 ) -> APIError | ProtocolError:
-    """What an HTTP status and its body mean. `host`, `model` and the name of the key go into the sentence."""
+    """What an HTTP status and its body mean.
+
+    `host`, `model` and the variables that hold the key and the address go into the sentence.
+    """
     status, body = error.status_code, error.body
     try:
         found = json.loads(body)
@@ -205,7 +181,7 @@ def error_from_status(
     if 300 <= status < 400:
         return ProtocolError(
             f"{host} sends this request on to another address (HTTP {status}), which is not followed with "
-            "your key: set HOLYSHEEP_BASE_URL to the final address.",
+            f"your key: set {url_name} to the final address.",
             details=str(error.headers.get("location", "")),
         )
     if status in (401, 403):
@@ -220,7 +196,7 @@ def error_from_status(
     if status == 404:
         return made(
             BadRequestError,
-            f"{host} has no chat completions at this address (404{said}): check HOLYSHEEP_BASE_URL.",
+            f"{host} has no chat completions at this address (404{said}): check {url_name}.",
         )
     if code == "context_length_exceeded" or "context length" in str(found.get("message", "")).lower():
         return made(
@@ -256,7 +232,7 @@ def _said(found: Mapping[str, Any]) -> str:
 
 
 def _one_line(text: str) -> str:
-    return _excerpt(" ".join(_sendable(text).split()))
+    return excerpt(" ".join(sendable(text).split()))
 
 
 def _seconds(value: str | None) -> float | None:

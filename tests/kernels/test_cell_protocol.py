@@ -1,4 +1,4 @@
-"""What goes over the comm: patches, documents, and when the widget is closed (DESIGN 3)."""
+"""What goes over the comm: patches, documents, and when the widget is closed."""
 
 from __future__ import annotations
 

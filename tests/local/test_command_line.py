@@ -56,14 +56,14 @@ def test_serve_prints_what_to_export_and_ends_with_0(end: signal.Signals) -> Non
     with subprocess.Popen([*COMMAND, "serve", "--script"], stdout=subprocess.PIPE, text=True) as served:
         assert served.stdout is not None
         exports = {}
-        while len(exports) < 3:
-            line = served.stdout.readline()
+        while len(exports) < 4 and (line := served.stdout.readline()):
             if line.startswith("export "):
                 name, _, value = line[7:].strip().partition("=")
                 exports[name] = value
         key = {"Authorization": f"Bearer {exports['HOLYSHEEP_API_KEY']}"}
         models = httpx.get(exports["HOLYSHEEP_BASE_URL"] + "/models", headers=key, trust_env=False).json()
         assert models["data"][0]["id"] == exports["HOLYSHEEP_MODEL"] == "script"
+        assert exports["HOLYSHEEP_WS_URL"] == exports["HOLYSHEEP_BASE_URL"].replace("http:", "ws:")
         served.send_signal(end)
         assert served.wait(10) == 0
 
@@ -73,7 +73,7 @@ def test_the_key_of_the_environment_is_used() -> None:
     command = [*COMMAND, "serve", "--script"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as served:
         assert served.stdout is not None
-        lines = [served.stdout.readline() for _ in range(4)]
+        lines = [served.stdout.readline() for _ in range(5)]
         served.terminate()
     assert "export HOLYSHEEP_API_KEY=my-own-key\n" in lines
 
