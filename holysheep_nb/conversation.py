@@ -14,16 +14,19 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 from .events import (
+    ApprovalRequested,
     Event,
     PayloadSkipped,
     ReasoningDelta,
     TextDelta,
     ToolCallDelta,
+    ToolFinished,
+    ToolStarted,
     TurnFinished,
     TurnStarted,
     UsageReported,
 )
-from .parts import Part, ReasoningPart, TextPart, ToolCallPart, part_from_dict
+from .parts import Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, part_from_dict
 
 Op: TypeAlias = list[Any]
 Role: TypeAlias = Literal["user", "assistant"]
@@ -72,6 +75,10 @@ class Turn:
                 return self._append(ReasoningPart, text)
             case ToolCallDelta():
                 return self._append_call(event)
+            case ApprovalRequested() | ToolStarted():
+                return self._change_call(event)
+            case ToolFinished():
+                return self._finish_call(event)
             case UsageReported(input_tokens, output_tokens):
                 self.usage = Usage(input_tokens, output_tokens)
             case TurnStarted(model):
@@ -108,8 +115,7 @@ class Turn:
         if position is None:
             self._calls[event.index] = len(self.parts)
             return self._open(ToolCallPart(event.arguments, event.call_id, event.name))
-        part = self.parts[position]
-        assert isinstance(part, ToolCallPart)
+        _, part = self._call(event.index)
         ops: list[Op] = []
         if (event.name and event.name != part.name) or (event.call_id and event.call_id != part.call_id):
             part.name = event.name or part.name
@@ -119,6 +125,35 @@ class Turn:
             part.append(event.arguments)
             ops.append(["append", position, event.arguments])
         return ops
+
+    def _change_call(self, event: ApprovalRequested | ToolStarted) -> list[Op]:
+        position, call = self._call(event.index)
+        if isinstance(event, ApprovalRequested):
+            call.state = "waiting"
+            call.question = {
+                "schema": event.schema,
+                "description": event.description,
+                "problem": event.problem,
+            }
+        else:
+            call.state, call.question, call.edited = "running", None, event.edited
+        return [["part", position, call.metadata()]]
+
+    def _finish_call(self, event: ToolFinished) -> list[Op]:
+        position, call = self._call(event.index)
+        call.state, call.question = "done", None
+        ops: list[Op] = [["part", position, call.metadata()]]
+        return ops + self._open(
+            ToolResultPart(
+                event.text, call.call_id, event.outcome, event.seconds, event.details, event.images, event.shown
+            )
+        )
+
+    def _call(self, index: int) -> tuple[int, ToolCallPart]:
+        position = self._calls[index]
+        part = self.parts[position]
+        assert isinstance(part, ToolCallPart)
+        return position, part
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""

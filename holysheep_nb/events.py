@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, Literal, TypeAlias
+
+ToolOutcome: TypeAlias = Literal["ok", "error", "invalid", "denied", "stopped"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +31,7 @@ class ReasoningDelta:
 
 @dataclass(frozen=True, slots=True)
 class ToolCallDelta:
-    """A fragment of a tool call. `index` tells calls of one turn apart; id and name come once."""
+    """A fragment of a tool call. `index` tells the calls of a run apart; id and name come once."""
 
     index: int
     arguments: str = ""
@@ -38,8 +40,49 @@ class ToolCallDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class ApprovalRequested:
+    """The call waits for a person. `schema` is the JSON schema of its arguments, `description` what the tool says.
+
+    `problem` is the sentence about arguments that the person gave and the tool does not take, or "".
+    """
+
+    index: int
+    schema: dict[str, Any]
+    description: str = ""
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolStarted:
+    """The call is being made. `edited` is the JSON text of the arguments if the person changed them, else ""."""
+
+    index: int
+    edited: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolFinished:
+    """The call has a result, whatever its outcome.
+
+    text      what the model is told
+    outcome   "ok"; "error": it raised; "invalid": the arguments do not fit, it did not run; "denied"; "stopped"
+    details   what only the person sees, e.g. a traceback
+    images    data URLs, for models that take images
+    shown     what it printed and displayed: MIME bundles
+    """
+
+    index: int
+    text: str
+    outcome: ToolOutcome = "ok"
+    seconds: float = 0.0
+    details: str = ""
+    images: tuple[str, ...] = ()
+    shown: tuple[dict[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class UsageReported:
-    """What the server counted, in tokens."""
+    """What the server counted, in tokens, for the whole run so far."""
 
     input_tokens: int
     output_tokens: int
@@ -60,5 +103,14 @@ class TurnFinished:
 
 
 Event: TypeAlias = (
-    TurnStarted | TextDelta | ReasoningDelta | ToolCallDelta | UsageReported | PayloadSkipped | TurnFinished
+    TurnStarted
+    | TextDelta
+    | ReasoningDelta
+    | ToolCallDelta
+    | ApprovalRequested
+    | ToolStarted
+    | ToolFinished
+    | UsageReported
+    | PayloadSkipped
+    | TurnFinished
 )

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Sequence
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from .events import ToolOutcome
+
+ToolCallState: TypeAlias = Literal["writing", "waiting", "running", "done"]
 
 
 class _GrowingPart:
@@ -79,16 +84,31 @@ class ReasoningPart(_GrowingPart):
 
 
 class ToolCallPart(_GrowingPart):
-    """A call the model wants made. `arguments` is the JSON text as the model wrote it."""
+    """A call the model wants made. `arguments` is the JSON text as the model wrote it.
+
+    state      "writing" while the arguments come, "waiting" for a person, "running", "done"
+    edited     the JSON text of the arguments as the person changed them, or ""
+    question   while it waits: what the person is asked, {"schema", "description", "problem"}
+    """
 
     type = "tool_call"
     growing_field = "arguments"
-    __slots__ = ("call_id", "name")
+    __slots__ = ("call_id", "edited", "name", "question", "state")
 
-    def __init__(self, arguments: str = "", call_id: str = "", name: str = "") -> None:
+    def __init__(
+        self,
+        arguments: str = "",
+        call_id: str = "",
+        name: str = "",
+        state: ToolCallState = "writing",
+        edited: str = "",
+    ) -> None:
         super().__init__(arguments)
         self.call_id = call_id
         self.name = name
+        self.state: ToolCallState = state
+        self.edited = edited
+        self.question: dict[str, Any] | None = None
 
     @property
     def arguments(self) -> str:
@@ -96,10 +116,56 @@ class ToolCallPart(_GrowingPart):
         return self.read()
 
     def metadata(self) -> dict[str, Any]:
-        return {"call_id": self.call_id, "name": self.name}
+        return {
+            "call_id": self.call_id,
+            "name": self.name,
+            "state": self.state,
+            "edited": self.edited,
+            "question": self.question,
+        }
 
 
-Part: TypeAlias = TextPart | ReasoningPart | ToolCallPart
+class ToolResultPart(_GrowingPart):
+    """What came of a call. `text` is what the model is told; the rest is for the person. See `events.ToolFinished`."""
+
+    type = "tool_result"
+    __slots__ = ("call_id", "details", "images", "outcome", "seconds", "shown")
+
+    def __init__(
+        self,
+        text: str = "",
+        call_id: str = "",
+        outcome: ToolOutcome = "ok",
+        seconds: float = 0.0,
+        details: str = "",
+        images: Sequence[str] = (),
+        shown: Sequence[dict[str, Any]] = (),
+    ) -> None:
+        super().__init__(text)
+        self.call_id = call_id
+        self.outcome: ToolOutcome = outcome
+        self.seconds = seconds
+        self.details = details
+        self.images = list(images)
+        self.shown = list(shown)
+
+    @property
+    def text(self) -> str:
+        """What the model is told."""
+        return self.read()
+
+    def metadata(self) -> dict[str, Any]:
+        return {
+            "call_id": self.call_id,
+            "outcome": self.outcome,
+            "seconds": self.seconds,
+            "details": self.details,
+            "images": self.images,
+            "shown": self.shown,
+        }
+
+
+Part: TypeAlias = TextPart | ReasoningPart | ToolCallPart | ToolResultPart
 
 
 def part_from_dict(data: dict[str, Any]) -> Part:
@@ -110,6 +176,22 @@ def part_from_dict(data: dict[str, Any]) -> Part:
         case "reasoning":
             return ReasoningPart(data["text"], data.get("seconds"))
         case "tool_call":
-            return ToolCallPart(data["arguments"], data.get("call_id", ""), data.get("name", ""))
+            return ToolCallPart(
+                data["arguments"],
+                data.get("call_id", ""),
+                data.get("name", ""),
+                data.get("state", "done"),
+                data.get("edited", ""),
+            )
+        case "tool_result":
+            return ToolResultPart(
+                data["text"],
+                data["call_id"],
+                data["outcome"],
+                data.get("seconds", 0.0),
+                data.get("details", ""),
+                data.get("images", ()),
+                data.get("shown", ()),
+            )
         case other:
             raise ValueError(f"There is no part of type {other!r}.")

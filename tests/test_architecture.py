@@ -88,7 +88,7 @@ LAYERS = {
     "local": {"errors", "local"},
     "magics": {"chat", "config", "errors", "kernel", "options", "run", "verbs", "view"},
     "options": {"errors"},
-    "parts": set(),
+    "parts": {"events"},
     "route": {"agent", "config", "errors", "events", "kernel", "transports", "wire"},
     "run": {"conversation", "errors", "events", "kernel"},
     "transports": {"errors", "transports.base"},
