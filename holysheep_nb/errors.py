@@ -11,6 +11,7 @@ HolySheepError
 │   ├── DisconnectedError          the stream ended before the answer did
 │   └── StatusError                an HTTP status other than 200, its body still without meaning
 ├── ProtocolError              what came is not what the protocol says
+├── ToolArgumentsError         the arguments of a call are not what the tool takes
 ├── AnswerFormatError          the answer is whole, but not in the format that was asked for
 └── APIError                   the server said no
     ├── AuthenticationError        401, 403
@@ -88,6 +89,10 @@ class StatusError(TransportError):
 
 class ProtocolError(HolySheepError):
     """What came is not what the protocol says."""
+
+
+class ToolArgumentsError(HolySheepError):
+    """The arguments of a call are not what the tool takes; the tool was not called."""
 
 
 class AnswerFormatError(HolySheepError):

@@ -167,7 +167,8 @@ def test_fragments_of_tool_calls_are_told_apart_by_index() -> None:
 def test_a_tool_call_whose_name_comes_later_gets_it() -> None:
     turn, ops = applied([ToolCallDelta(0, "{"), ToolCallDelta(0, "}", "call_1", "add")])
     assert turn.parts == [ToolCallPart("{}", "call_1", "add")]
-    assert ops[1:] == [["part", 0, {"call_id": "call_1", "name": "add"}], ["append", 0, "}"]]
+    assert ops[1:] == [["part", 0, turn.parts[0].metadata()], ["append", 0, "}"]]
+    assert (ops[1][2]["call_id"], ops[1][2]["name"]) == ("call_1", "add")
 
 
 def test_facts_change_the_turn_and_no_part() -> None:
