@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 
 class Transport(Protocol):
-    """Moves the text of one request there, and the text of its answer back."""
+    """Moves text there and back: what is sent, and the payloads that answer it."""
 
     host: str
     """Whom it speaks with, as sentences name it."""
@@ -18,12 +18,18 @@ class Transport(Protocol):
     is_reusable: bool
     """True if a connection that was read to its end serves the next request."""
 
-    def stream(self, body: dict[str, Any]) -> AsyncGenerator[str, None]:
-        """The payloads of the answer to `body`, as they come, without meaning.
+    def stream(self, *messages: dict[str, Any]) -> AsyncGenerator[str, None]:
+        """Sends the messages; the payloads that answer them, as they come, without meaning.
 
-        The iterator must be closed; closing it ends the request at once. Raises `TransportError`
-        and `ProtocolError`.
+        SSE takes one message, the body of the request, and closing the iterator ends the request at once.
+        A WebSocket is connected by the first call; later calls send and go on reading where the last one
+        stopped, and closing the iterator leaves the connection open and loses nothing.
+        The iterator must be closed. Raises `TransportError` and `ProtocolError`.
         """
+        ...
+
+    async def hang_up(self) -> None:
+        """The run is over: closes what was kept open for it. May be called again."""
         ...
 
     async def list_models(self) -> str:

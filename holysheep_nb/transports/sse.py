@@ -72,8 +72,12 @@ class SSETransport:
             trust_env=httpx.URL(base_url).scheme == "https",
         )
 
-    async def stream(self, body: dict[str, Any]) -> AsyncGenerator[str, None]:
-        """The `data` of each event of `POST {base_url}/chat/completions`. See `Transport.stream`."""
+    async def stream(self, *messages: dict[str, Any]) -> AsyncGenerator[str, None]:
+        """The `data` of each event of `POST {base_url}/chat/completions`, the one message being the body.
+
+        See `Transport.stream`.
+        """
+        (body,) = messages
         headers = {
             **self._authorization(),
             "Accept": "text/event-stream",
@@ -97,6 +101,9 @@ class SSETransport:
                 async for event in events:
                     if event.data:
                         yield event.data
+
+    async def hang_up(self) -> None:
+        """Nothing is kept open for a run: a request ends with its iterator."""
 
     async def list_models(self) -> str:
         """The body of `GET {base_url}/models`."""

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,6 +33,8 @@ from ..errors import (
 PING_INTERVAL_S = 30.0
 PONG_TIMEOUT_S = 10.0
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
+# While nobody receives, this much is taken in before reading stops, and with it the answers to pings.
+_MAX_WAITING_FRAMES = 4096
 _CLOSE_TIMEOUT_S = 0.15
 _WATCH_S = 1.0
 _ERROR_BODY_CHARACTERS = 64 * 1024
@@ -59,14 +62,14 @@ class _Connect(connect):
 
 
 class WebSocketTransport:
-    """One endpoint over WebSocket, with a connection for each request.
+    """One run at an endpoint over WebSocket: a connection from the first `stream` to `hang_up`.
 
     ws_url              without the trailing slash, e.g. "wss://stream.holysheep.ai/v1"
     read_key            gives the API key, asked for once a request; it goes nowhere but into the header
     list_models         asks for the list of models, which a WebSocket cannot give: the SSE endpoint's, as a rule
     key_name            the variable that holds the key, for the sentence about a wrong one
-    connect_timeout_s   until the connection stands and the request is sent
-    idle_timeout_s      longest silence while an answer streams; pings and pongs are no answer
+    connect_timeout_s   until the connection stands, and until a message is sent
+    idle_timeout_s      longest silence while an answer is waited for; pings and pongs are no answer
     """
 
     url_name = "HOLYSHEEP_WS_URL"
@@ -95,26 +98,43 @@ class WebSocketTransport:
         self._idle_timeout_s = idle_timeout_s
         self._ping_interval_s = ping_interval_s
         self._pong_timeout_s = pong_timeout_s
+        self._connection: ClientConnection | None = None
 
-    async def stream(self, body: dict[str, Any]) -> AsyncGenerator[str, None]:
-        """The messages that answer `body`, the first message of `{ws_url}/chat/stream`. See `Transport.stream`."""
-        connection = await self._connect()
+    async def stream(self, *messages: dict[str, Any]) -> AsyncGenerator[str, None]:
+        """Sends to `{ws_url}/chat/stream`, and the messages that come from there. See `Transport.stream`."""
+        is_first = self._connection is None
+        if self._connection is None:
+            self._connection = await self._connect()
+        connection = self._connection
         watch = _IdleWatch(connection, self._idle_timeout_s)
+        is_sent = False
         try:
             async with self._explained(watch):
-                await self._send(connection, json.dumps(body))
+                # What came before the connection was closed is still to be read.
+                with contextlib.suppress(ConnectionClosed):
+                    for message in messages:
+                        await self._send(connection, json.dumps(message))
+                    is_sent = True
                 watch.start()
                 while True:
+                    watch.expect()
                     try:
-                        message = await connection.recv(decode=True)
-                    except ConnectionClosedOK as closed:
-                        if closed.rcvd is not None and closed.rcvd.code == 1001:
-                            raise
-                        return
-                    watch.note_life()
-                    yield message
+                        payload = await connection.recv(decode=True)
+                    except ConnectionClosed as closed:
+                        if not is_sent and not is_first:
+                            raise self._explain_unsent(closed) from closed
+                        if is_sent and _is_regular(closed):
+                            return
+                        raise
+                    watch.rest()
+                    yield payload
         finally:
             watch.stop()
+
+    async def hang_up(self) -> None:
+        """Closes the connection, if there is one."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
             await _leave(connection)
 
     async def list_models(self) -> str:
@@ -135,6 +155,7 @@ class WebSocketTransport:
                 ping_timeout=self._pong_timeout_s,
                 close_timeout=_CLOSE_TIMEOUT_S,
                 max_size=MAX_MESSAGE_BYTES,
+                max_queue=_MAX_WAITING_FRAMES,
                 logger=_connection_log,
             )
         except InvalidStatus as error:
@@ -203,12 +224,21 @@ class WebSocketTransport:
             return StalledError(f"{self.host} did not answer a ping for {self._pong_timeout_s:g} s.", details=details)
         return ProtocolError(f"{self.host} sent what is no WebSocket message ({closed.sent.reason}).", details=details)
 
+    def _explain_unsent(self, closed: ConnectionClosed) -> HolySheepError:
+        explained = self._explain(closed)
+        if not isinstance(explained, DisconnectedError):
+            return explained
+        before = "before the results of its calls could be sent"
+        if closed.rcvd is None:
+            return DisconnectedError(f"The connection to {self.host} was closed {before}.", details=explained.details)
+        said = _code_and_reason(closed.rcvd.code, closed.rcvd.reason)
+        return DisconnectedError(f"{self.host} closed the connection {before} ({said}).", details=explained.details)
+
     def _explain_code(self, code: int, reason: str, details: str) -> HolySheepError:
         if 4400 <= code < 4600:
             return StatusError(code - 4000, reason, {})
-        said = f"{code}: {_one_line(reason)}" if reason.strip() else str(code)
         sentence = _CLOSED_BY_SERVER.get(code, "{host} closed the connection ({code}).")
-        return DisconnectedError(sentence.format(host=self.host, code=said), details=details)
+        return DisconnectedError(sentence.format(host=self.host, code=_code_and_reason(code, reason)), details=details)
 
 
 class _IdleWatch:
@@ -222,25 +252,29 @@ class _IdleWatch:
         self._connection = connection
         self._idle_timeout_s = idle_timeout_s
         self._loop = asyncio.get_running_loop()
-        self._last_life = 0.0
+        self._deadline = math.inf
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        self.note_life()
         self._timer = self._loop.call_later(min(_WATCH_S, self._idle_timeout_s), self._look)
 
-    def note_life(self) -> None:
-        self._last_life = self._loop.time()
+    def expect(self) -> None:
+        """Something should come from now on."""
+        self._deadline = self._loop.time() + self._idle_timeout_s
+
+    def rest(self) -> None:
+        """Nothing is waited for."""
+        self._deadline = math.inf
 
     def stop(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
 
     def _look(self) -> None:
-        left_s = self._last_life + self._idle_timeout_s - self._loop.time()
+        left_s = self._deadline - self._loop.time()
         is_closing = self._connection.state is not State.OPEN
         if left_s > 0 and not is_closing:
-            self._timer = self._loop.call_later(min(_WATCH_S, left_s), self._look)
+            self._timer = self._loop.call_later(min(_WATCH_S, self._idle_timeout_s, left_s), self._look)
             return
         self.has_stalled = not is_closing
         self._connection.transport.abort()
@@ -254,6 +288,16 @@ async def _leave(connection: ClientConnection) -> None:
         _log.debug("no answer to the close frame")
     finally:
         connection.transport.abort()
+
+
+def _is_regular(closed: ConnectionClosed) -> bool:
+    """True if the server said all it had to say."""
+    is_going_away = closed.rcvd is not None and closed.rcvd.code == 1001
+    return isinstance(closed, ConnectionClosedOK) and not is_going_away
+
+
+def _code_and_reason(code: int, reason: str) -> str:
+    return f"{code}: {_one_line(reason)}" if reason.strip() else str(code)
 
 
 def _one_line(text: str) -> str:

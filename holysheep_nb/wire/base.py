@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias
 
 from ..events import Event
+from ..parts import Part
 
 
 class Decoder(Protocol):
@@ -18,6 +20,11 @@ class Decoder(Protocol):
         """True once `TurnFinished` was given."""
         ...
 
+    @property
+    def may_wait(self) -> bool:
+        """True when the server may be waiting for the results of its calls without having said so."""
+        ...
+
     def feed(self, payload: str) -> list[Event]:
         """The events of one payload. A malformed one gives `PayloadSkipped`. Raises `HolySheepError`."""
         ...
@@ -25,3 +32,7 @@ class Decoder(Protocol):
     def end(self) -> list[Event]:
         """The stream is over: what is still to be said. Nothing, if it ended before the answer did."""
         ...
+
+
+FollowUp: TypeAlias = Callable[[dict[str, Any], Sequence[Part]], list[dict[str, Any]]]
+"""The messages that carry the results of a round, made of what was sent last and the parts of the round."""

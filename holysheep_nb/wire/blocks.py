@@ -15,20 +15,25 @@ The rest is assumed, here and nowhere else:
     {"type": "start", "model": ...}         the model has begun; may be missing
     {"type": "reasoning_block", "content": ...}
     {"type": "usage", "prompt_tokens": ..., "completion_tokens": ...}       also below a key "usage"
-    {"type": "done", "finish_reason": ...}  the answer is whole
+    {"type": "done", "finish_reason": ...}  the round is whole; after one with calls the server waits for their results
     {"type": "error", "error": {...}, "status": ..., "retry_after": ...}    an OpenAI error; the last two may be
                                             missing: `status` is what HTTP would say, `retry_after` is seconds
-    a function_call                         is a whole call, its arguments being JSON text or an object, and is given
-                                            an id if it has none; one with the "id" or the "index" of an earlier one,
-                                            or with neither and no name, is a fragment to append to it
+    a function_call                         is a whole call, its arguments being JSON text or an object; one with the
+                                            "id" or the "index" of an earlier one, or with neither and no name, is a
+                                            fragment to append to it
+    {"type": "function_result", "id": ..., "name": ..., "result": ...}      sent for each call, on the same socket:
+                                            `result` is text; "is_error": true, "edited_arguments": {...} as a person
+                                            changed them, "images": [data URL] stand beside it where they apply
+    no `done` after the calls               a server may just wait for the results (`Decoder.may_wait`)
     other types                             say nothing, and are logged
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ..errors import APIError, ProtocolError, StatusError
@@ -42,6 +47,7 @@ from ..events import (
     TurnStarted,
     UsageReported,
 )
+from ..parts import Part, ToolCallPart, ToolResultPart
 from .chat_completions import error_from_object, error_from_status
 from .text import PairJoiner, excerpt, read_raw_text, read_text, sendable
 
@@ -77,8 +83,64 @@ def init_message(
     return {**message, "tools": tools} if tools else message
 
 
+def follow_up(body: dict[str, Any], parts: Sequence[Part]) -> list[dict[str, Any]]:
+    """The messages that carry the results of a round: one for each result among its `parts`."""
+    calls = {part.call_id: part for part in parts if isinstance(part, ToolCallPart)}
+    return [
+        _function_result(part, calls.get(part.call_id, ToolCallPart()))
+        for part in parts
+        if isinstance(part, ToolResultPart)
+    ]
+
+
+def _function_result(result: ToolResultPart, call: ToolCallPart) -> dict[str, Any]:
+    message: dict[str, Any] = {
+        "type": "function_result",
+        "id": result.call_id,
+        "name": call.name,
+        "result": sendable(result.text),
+    }
+    if result.outcome != "ok":
+        message["is_error"] = True
+    if call.edited:
+        message["edited_arguments"] = json.loads(call.edited)
+    if result.images:
+        message["images"] = list(result.images)
+    return message
+
+
+class _Call:
+    """What is known of a call: its id, and whether its arguments are whole."""
+
+    def __init__(self, call_id: str) -> None:
+        self.call_id = call_id
+        self._pairs = PairJoiner()
+        self._fragments: list[str] = []
+        self._is_whole = False
+
+    def append(self, arguments: Any) -> str:
+        """The text by which the arguments grow."""
+        if isinstance(arguments, dict):
+            text = sendable(json.dumps(arguments, ensure_ascii=False))
+        else:
+            text = self._pairs.join(read_raw_text(arguments))
+        if text:
+            self._fragments.append(text)
+        self._is_whole = arguments is None and not self._fragments
+        return text
+
+    @property
+    def is_whole(self) -> bool:
+        # Only what ends as an object does is worth reading: arguments may come in many fragments.
+        if not self._is_whole and self._fragments and self._fragments[-1].rstrip().endswith("}"):
+            self._fragments = ["".join(self._fragments)]
+            with contextlib.suppress(*_UNREADABLE):
+                self._is_whole = isinstance(json.loads(self._fragments[0]), dict)
+        return self._is_whole
+
+
 class Decoder:
-    """Turns the messages of one answer into events, in order.
+    """Turns the messages of one round into events, in order. A call to which the server gave no id has the id "".
 
     `host`, `model` and the variables that hold the key and the address go into the sentences of its errors.
     """
@@ -94,7 +156,7 @@ class Decoder:
         self._has_started = False
         self._is_finished = False
         self._pairs = PairJoiner()
-        self._calls: list[str] = []
+        self._calls: list[_Call] = []
         self._call_indexes: dict[int, int] = {}
         self.finish_reason: str | None = None
 
@@ -132,6 +194,11 @@ class Decoder:
         """True once `TurnFinished` was given."""
         return self._is_finished
 
+    @property
+    def may_wait(self) -> bool:
+        """True when calls have come, all whole, and no `done`: the server may be waiting for their results."""
+        return not self._is_finished and bool(self._calls) and all(call.is_whole for call in self._calls)
+
     def _events(self, kind: Any, message: dict[str, Any]) -> Iterator[Event]:
         if not self._has_started and kind in _SPEAKING:
             self._has_started = True
@@ -161,22 +228,26 @@ class Decoder:
         function = message.get("function") or {}
         name, call_id = read_text(function.get("name")), read_text(message.get("id"))
         arguments = function.get("arguments")
-        text = json.dumps(arguments, ensure_ascii=False) if isinstance(arguments, dict) else read_text(arguments)
         index = self._earlier_call(message.get("index"), call_id, name)
         if index is not None:
-            return ToolCallDelta(index, sendable(text), name=name)
+            return ToolCallDelta(index, self._calls[index].append(arguments), name=name)
+        call = _Call(call_id)
+        text = call.append(arguments)
         index = len(self._calls)
-        self._calls.append(call_id or f"call_{index + 1}")
+        self._calls.append(call)
         if message.get("index") is not None:
             self._call_indexes[int(message["index"])] = index
-        return ToolCallDelta(index, sendable(text), self._calls[index], name)
+        return ToolCallDelta(index, text, call_id, name)
 
     def _earlier_call(self, given: Any, call_id: str, name: str) -> int | None:
         """The call of which this is a fragment, or None if it is a new one."""
         if given is not None:
-            return self._call_indexes.get(int(given))
+            index = self._call_indexes.get(int(given))
+            # Some servers count no further than 0: another id is another call.
+            is_other = index is not None and call_id and self._calls[index].call_id not in ("", call_id)
+            return None if is_other else index
         if call_id:
-            return self._calls.index(call_id) if call_id in self._calls else None
+            return next((index for index, call in enumerate(self._calls) if call.call_id == call_id), None)
         return len(self._calls) - 1 if self._calls and not name else None
 
     def _error(self, message: dict[str, Any], payload: str) -> APIError | ProtocolError:
