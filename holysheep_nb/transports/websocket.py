@@ -17,7 +17,9 @@ from websockets.exceptions import (
     ConnectionClosedOK,
     InvalidHandshake,
     InvalidMessage,
+    InvalidProxy,
     InvalidStatus,
+    ProxyError,
 )
 from websockets.protocol import State
 
@@ -123,7 +125,7 @@ class WebSocketTransport:
                     except ConnectionClosed as closed:
                         if not is_sent and not is_first:
                             raise self._explain_unsent(closed) from closed
-                        if is_sent and _is_regular(closed):
+                        if _is_regular(closed):
                             return
                         raise
                     watch.rest()
@@ -160,6 +162,8 @@ class WebSocketTransport:
             )
         except InvalidStatus as error:
             response = error.response
+            if response.status_code < 300:
+                raise self._no_websocket(error) from error
             text = (response.body or b"")[:_ERROR_BODY_CHARACTERS].decode("utf-8", "replace")
             headers = {name.lower(): value for name, value in response.headers.raw_items()}
             raise StatusError(response.status_code, text, headers) from error
@@ -167,6 +171,13 @@ class WebSocketTransport:
             if isinstance(error.__cause__, EOFError | ConnectionError):
                 raise DisconnectedError(f"The connection to {self.host} was closed.", details=repr(error)) from error
             raise self._no_websocket(error) from error
+        # ImportError: a SOCKS proxy, for which websockets needs another package.
+        except (ProxyError, InvalidProxy, ImportError) as error:
+            # The address of a proxy may hold a password.
+            said = error.msg if isinstance(error, InvalidProxy) else str(error)
+            raise ConnectionFailedError(
+                f"{self.host} could not be reached through the proxy ({_one_line(said)}): check the proxy's settings."
+            ) from error
         except InvalidHandshake as error:
             raise self._no_websocket(error) from error
         except (TimeoutError, asyncio.TimeoutError) as error:
@@ -211,7 +222,7 @@ class WebSocketTransport:
 
     def _explain(self, closed: ConnectionClosed) -> HolySheepError:
         details = f"{closed!r} {closed.__cause__!r}"
-        if closed.rcvd is not None and closed.rcvd_then_sent is not False:
+        if closed.rcvd is not None:
             return self._explain_code(closed.rcvd.code, closed.rcvd.reason, details)
         if closed.sent is None:
             return DisconnectedError(f"The connection to {self.host} was closed.", details=details)
@@ -271,13 +282,12 @@ class _IdleWatch:
             self._timer.cancel()
 
     def _look(self) -> None:
-        left_s = self._deadline - self._loop.time()
         is_closing = self._connection.state is not State.OPEN
-        if left_s > 0 and not is_closing:
-            self._timer = self._loop.call_later(min(_WATCH_S, self._idle_timeout_s, left_s), self._look)
-            return
-        self.has_stalled = not is_closing
-        self._connection.transport.abort()
+        if is_closing or self._loop.time() >= self._deadline:
+            self.has_stalled = not is_closing
+            self._connection.transport.abort()
+        else:
+            self.start()
 
 
 async def _leave(connection: ClientConnection) -> None:
