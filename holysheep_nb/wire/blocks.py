@@ -135,7 +135,8 @@ class _Call:
         if not self._is_whole and self._fragments and self._fragments[-1].rstrip().endswith("}"):
             self._fragments = ["".join(self._fragments)]
             with contextlib.suppress(*_UNREADABLE):
-                self._is_whole = isinstance(json.loads(self._fragments[0]), dict)
+                json.loads(self._fragments[0])
+                self._is_whole = True
         return self._is_whole
 
 
@@ -202,7 +203,8 @@ class Decoder:
     def _events(self, kind: Any, message: dict[str, Any]) -> Iterator[Event]:
         if not self._has_started and kind in _SPEAKING:
             self._has_started = True
-            yield TurnStarted(read_text(message.get("model")))
+            model = message.get("model")
+            yield TurnStarted(sendable(model) if isinstance(model, str) else "")
         match kind:
             case "content_block":
                 if content := self._pairs.join(read_raw_text(message.get("content"))):
@@ -230,7 +232,10 @@ class Decoder:
         arguments = function.get("arguments")
         index = self._earlier_call(message.get("index"), call_id, name)
         if index is not None:
-            return ToolCallDelta(index, self._calls[index].append(arguments), name=name)
+            call = self._calls[index]
+            late_id = "" if call.call_id else call_id
+            call.call_id = call.call_id or call_id
+            return ToolCallDelta(index, call.append(arguments), late_id, name)
         call = _Call(call_id)
         text = call.append(arguments)
         index = len(self._calls)
