@@ -3,9 +3,9 @@
     prompt ─▶ Conversation ─▶ Transport ─▶ wire ─▶ Event ─▶ Turn.apply ─▶ view ─▶ browser
                 (state)         (text)    (meaning) (fact)    (fold)     (traits)  (append)
        ▲                                                                            │
-       └───────────────────── commands only: stop · resync ─────────────────────────┘
+       └───────────────────── commands only: stop · approve · resync ───────────────┘
 
-In a notebook: `%load_ext holysheep_nb`, then `%%holysheep` cells. In Python: `Chat`, `Run`, and
+In a notebook: `%load_ext holysheep_nb`, then `%%holysheep` cells. In Python: `Chat`, `Run`, `tool`, and
 `stream_chat_completion_sse` and `stream_with_websocket`, which need no notebook.
 """
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from .chat import Chat, stream_chat_completion_sse, stream_with_websocket
     from .run import Run
+    from .tools import tool
 
 __all__ = [
     "Chat",
@@ -30,6 +31,7 @@ __all__ = [
     "load_ipython_extension",
     "stream_chat_completion_sse",
     "stream_with_websocket",
+    "tool",
     "unload_ipython_extension",
 ]
 
@@ -40,6 +42,10 @@ def __getattr__(name: str) -> Any:
         from . import chat
 
         return getattr(chat, name)
+    if name == "tool":
+        from .tools import tool
+
+        return tool
     if name == "Run":
         from .run import Run
 

@@ -1,4 +1,4 @@
-"""The loop between the model and the caller. One round: ask, and give the events of the answer."""
+"""The loop: the model answers, the calls it wants are made, their results go back, until it answers without."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import difflib
 import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from .conversation import Turn
 from .errors import (
     APIError,
+    ConnectionFailedError,
     DisconnectedError,
     HolySheepError,
     ModelNotFoundError,
@@ -18,10 +21,19 @@ from .errors import (
     StalledError,
     StatusError,
 )
-from .events import Event
+from .events import (
+    Event,
+    RouteChanged,
+    ToolCallDelta,
+    ToolFinished,
+    ToolStarted,
+    TurnFinished,
+    UsageReported,
+)
+from .tool_calls import ToolCalls
 from .transports.base import Transport
 from .wire import chat_completions
-from .wire.base import Decoder
+from .wire.base import Decoder, FollowUp
 
 _log = logging.getLogger(__name__)
 
@@ -29,29 +41,138 @@ _log = logging.getLogger(__name__)
 _FINISH_GRACE_S = 5.0
 # [DONE] has come: how long the end of the body may take, which keeps the connection for the next request.
 _DRAIN_GRACE_S = 0.1
+# Every call that came is whole: how long the next may take, from a server that waits for results without saying so.
+_CALLS_GRACE_S = 0.02
+
+DEFAULT_MAX_ROUNDS = 8
+CALLS_MADE = frozenset({"tool_calls", "function_call", "stop", ""})
+
+
+@dataclass(frozen=True)
+class Line:
+    """One way to a model: what moves the text, and what it is written in.
+
+    first       the message that begins a run
+    follow_up   the messages that carry the results of a round: the run's first message, or what the last
+                `follow_up` gave, and the parts of the round
+    """
+
+    transport: Transport
+    first: dict[str, Any]
+    follow_up: FollowUp
+    new_decoder: Callable[[], Decoder]
+
+
+async def converse(
+    lines: Sequence[Line], calls: ToolCalls | None = None, max_rounds: int = DEFAULT_MAX_ROUNDS
+) -> AsyncGenerator[Event, None]:
+    """The events of a run: the model answers, its calls are made, and so on until it answers without calls.
+
+    The second line is tried if the first cannot be opened. Close the iterator to end what goes on, at once.
+    Raises `HolySheepError`; what came before stands.
+    """
+    for line, others in zip(lines, range(len(lines) - 1, -1, -1), strict=True):
+        has_begun = False
+        events = _converse(line, calls, max_rounds)
+        try:
+            async with contextlib.aclosing(events):
+                async for event in events:
+                    has_begun = True
+                    yield event
+            return
+        except HolySheepError as error:
+            if has_begun or not others or not _is_about_the_line(error):
+                raise
+            yield RouteChanged(str(error))
+        finally:
+            await line.transport.hang_up()
+
+
+async def _converse(line: Line, calls: ToolCalls | None, max_rounds: int) -> AsyncGenerator[Event, None]:
+    messages, model = [line.first], str(line.first.get("model"))
+    usage = UsageReported(0, 0)
+    first_index = 0
+    for rounds_left in range(max_rounds - 1, -1, -1):
+        answer = Turn("assistant")
+        finished = TurnFinished("tool_calls")
+        spent = usage
+        async for event in respond(line.transport, *messages, new_decoder=line.new_decoder, model=model):
+            if isinstance(event, ToolCallDelta):
+                index = first_index + event.index
+                is_new = index - first_index not in answer.calls
+                made_up = f"call_{index + 1}" if is_new and not event.call_id else event.call_id
+                event = replace(event, index=index, call_id=made_up)
+                answer.apply(replace(event, index=index - first_index))
+            elif isinstance(event, UsageReported):
+                usage = event = UsageReported(
+                    spent.input_tokens + event.input_tokens, spent.output_tokens + event.output_tokens
+                )
+            elif isinstance(event, TurnFinished):
+                finished = event
+                continue
+            else:
+                answer.apply(event)
+            yield event
+        asked = [(first_index + index, call) for index, call in answer.calls.items()]
+        if not asked or calls is None:
+            yield finished
+            return
+        unmade = _why_unmade(finished.reason, rounds_left, max_rounds)
+        if unmade is not None:
+            for index, _ in asked:
+                yield ToolFinished(index, unmade[0], "stopped")
+            yield TurnFinished(unmade[1])
+            return
+        async with contextlib.aclosing(calls.make(asked)) as made:
+            async for event in made:
+                yield event
+                if isinstance(event, ToolStarted | ToolFinished):
+                    answer.apply(replace(event, index=event.index - first_index))
+                if isinstance(event, ToolFinished) and event.outcome == "stopped":
+                    raise asyncio.CancelledError
+        messages = line.follow_up(messages[0], answer.parts)
+        first_index += len(asked)
+
+
+def _why_unmade(reason: str, rounds_left: int, max_rounds: int) -> tuple[str, str] | None:
+    """What the model is told about calls that are not made, and how the turn ends; None if they are made."""
+    if reason not in CALLS_MADE:
+        return f"The call was not made: the answer was cut off ({reason}) while it was written.", reason
+    if not rounds_left:
+        return f"The call was not made: this run has had its {max_rounds} rounds.", "max_rounds"
+    return None
+
+
+def _is_about_the_line(error: HolySheepError) -> bool:
+    """True if another way to the same model may do better."""
+    if isinstance(error, APIError):
+        return error.status_code in (404, 405, 426, 501)
+    return isinstance(error, ConnectionFailedError | DisconnectedError | ProtocolError)
 
 
 async def respond(
     transport: Transport,
-    body: dict[str, Any],
+    *messages: dict[str, Any],
     new_decoder: Callable[[], Decoder] = chat_completions.Decoder,
+    model: str = "",
 ) -> AsyncGenerator[Event, None]:
-    """The events of one answer, ending in `TurnFinished`.
+    """The events of one round, ending in `TurnFinished` unless the server waits for the results of calls.
 
-    `new_decoder` is that of the wire which `body` is written for. Close the iterator to end the request at
+    `new_decoder` is that of the wire which `messages` are written for. Close the iterator to end the round at
     once. Raises `HolySheepError`; what came before stands.
     """
     decoder = new_decoder()
-    model = str(body.get("model"))
-    async with contextlib.aclosing(transport.stream(body)) as payloads:
+    model = model or str(messages[0].get("model"))
+    async with contextlib.aclosing(transport.stream(*messages)) as payloads:
         try:
             async for payload in payloads:
                 for event in decoder.feed(payload):
                     yield event
-                if decoder.finish_reason is not None or decoder.is_finished:
+                if decoder.finish_reason is not None or decoder.is_finished or decoder.may_wait:
                     break
             while not decoder.is_finished:
-                payload = await asyncio.wait_for(anext(payloads), _FINISH_GRACE_S)
+                grace_s = _CALLS_GRACE_S if decoder.may_wait else _FINISH_GRACE_S
+                payload = await asyncio.wait_for(anext(payloads), grace_s)
                 for event in decoder.feed(payload):
                     yield event
             if transport.is_reusable:
@@ -63,7 +184,10 @@ async def respond(
         except (StalledError, DisconnectedError):
             if decoder.finish_reason is None and not decoder.is_finished:
                 raise
-        except (StopAsyncIteration, asyncio.TimeoutError):
+        except asyncio.TimeoutError:
+            if decoder.may_wait:
+                return
+        except StopAsyncIteration:
             pass
     for event in decoder.end():
         yield event

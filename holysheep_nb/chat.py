@@ -6,17 +6,22 @@ import asyncio
 import contextlib
 import json
 import queue
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from typing import Any
 
+from . import agent
+from .approvals import POLICIES, Approvals
 from .config import Settings
 from .conversation import Conversation, Turn
 from .errors import AnswerFormatError, UsageError
 from .events import Event, TextDelta
-from .kernel import stream_thread, wait_ticking
-from .route import open_route
+from .execution import execute_with
+from .kernel import main_thread, stream_thread, wait_ticking
+from .route import Route, open_route
 from .run import Request, Run
-from .view import open_view
+from .tool_calls import ToolCalls
+from .tools import Tool, make_tool
+from .view import captured_output, open_view
 from .view.markdown import strip_fence
 from .wire.chat_completions import messages_from_turns
 
@@ -33,6 +38,10 @@ class Chat:
     base_url           another endpoint than the settings'; it needs `api_key_name`
     api_key_name       the environment variable that holds the key
     transport          "sse", "ws" (WebSocket) or "auto"; the settings' where None
+    tools              functions the model may call; see `tool`
+    approve            what happens to calls of tools that are not marked as safe: "ask" a person, "auto" makes
+                       them, "deny" does not; the settings' where None
+    max_rounds         most rounds of a run; the settings' where None
     parameters         go into each request as they are: `temperature=0.2, max_tokens=500, seed=1, ...`
     """
 
@@ -44,6 +53,9 @@ class Chat:
         base_url: str | None = None,
         api_key_name: str | None = None,
         transport: str | None = None,
+        tools: Iterable[Callable[..., Any] | Tool] = (),
+        approve: str | None = None,
+        max_rounds: int | None = None,
         settings: Settings | None = None,
         **parameters: Any,
     ) -> None:
@@ -53,9 +65,13 @@ class Chat:
         self.base_url = base_url
         self.api_key_name = api_key_name
         self.transport = transport
+        self.tools = _by_name(tools)
+        self.approve = approve
+        self.max_rounds = max_rounds
         self.parameters = parameters
         self.conversation = Conversation()
         self.runs: list[Run] = []
+        self._always: set[str] = set()
 
     def __repr__(self) -> str:
         return f"<Chat {self.model or self.settings.resolved_model()}, {len(self.conversation.exchanges)} exchanges>"
@@ -69,6 +85,9 @@ class Chat:
         base_url: str | None = None,
         api_key_name: str | None = None,
         transport: str | None = None,
+        tools: Iterable[Callable[..., Any] | Tool] = (),
+        approve: str | None = None,
+        max_rounds: int | None = None,
         answer_format: str = "markdown",
         cell: str | None = None,
         afresh: bool = False,
@@ -81,6 +100,7 @@ class Chat:
     ) -> Run:
         """Sends a prompt with the conversation above it; the answer streams while you go on.
 
+        tools         functions for this prompt, besides the chat's
         cell          the cell that asks: asking again from it replaces its exchange
         afresh        leaves out what was said above
         live          keeps the widget instead of freezing it into markdown
@@ -95,26 +115,29 @@ class Chat:
         if not prompt.strip():
             raise UsageError("The prompt is empty: write it below the first line of the cell.")
         asked = model or self.model or self.settings.resolved_model()
+        offered = {**self.tools, **_by_name(tools)}
         route = open_route(
             self.settings,
             transport or self.transport,
             base_url or self.base_url,
             api_key_name or self.api_key_name,
+            has_tools=bool(offered),
         )
+        policy = approve or self.approve or self.settings.approve
+        if policy not in POLICIES:
+            raise UsageError(f"There is no way to approve called {policy!r}: it is ask, auto or deny.")
         exchange = self.conversation.begin(cell, turns, afresh=afresh)
         earlier = self.conversation.context(exchange)
-        body = route.request_body(
-            asked,
-            messages_from_turns(
-                [turn for e in earlier for turn in e.turns] + turns[:1],
-                self.system_prompt(system),
-            ),
-            {**self._default_parameters(), **self.parameters, **parameters},
+        messages = messages_from_turns(
+            [turn for e in earlier for turn in e.turns] + turns[:1], self.system_prompt(system)
         )
+        sent = {**self._default_parameters(), **self.parameters, **parameters}
+        if offered:
+            sent["tools"] = [each.definition() for each in offered.values()]
         request = Request(
             prompt=prompt,
             model=asked,
-            body=body,
+            body=route.request_body(asked, messages, sent),
             host=route.host,
             transport=route.protocol,
             earlier_cells=len(earlier),
@@ -122,12 +145,32 @@ class Chat:
             label=label,
             cell=exchange.key,
         )
-        run = Run(request, turns, lambda: route.answer(body), _read_json if answer_format == "json" else str)
+        view = open_view(live=live, hidden=not show, shows_error=shows_error)
+        approvals = Approvals(
+            policy, self._always, self.settings.approval_timeout_s, lambda: view is not None and view.can_ask
+        )
+        calls = self._tool_calls(route, asked, offered, approvals) if offered else None
+        rounds = max_rounds or self.max_rounds or self.settings.max_rounds
+        run = Run(
+            request,
+            turns,
+            lambda: agent.converse(route.lines(asked, messages, sent), calls, rounds),
+            _read_json if answer_format == "json" else str,
+            approvals,
+        )
         self.runs.append(run)
         if listener is not None:
             run.subscribe(listener)
-        view = open_view(live=live, hidden=not show, shows_error=shows_error)
         return run.start(view) if view else run.start()
+
+    def _tool_calls(self, route: Route, model: str, tools: dict[str, Tool], approvals: Approvals) -> ToolCalls:
+        main_thread.remember()
+
+        def secrets() -> dict[str, str]:
+            return {route.endpoint.read_key(): f"({route.endpoint.api_key_name})"}
+
+        takes_images = self.settings.takes_images(model)
+        return ToolCalls(tools, approvals, execute_with(captured_output, secrets, takes_images=takes_images))
 
     async def stream(self, prompt: str, **options: Any) -> AsyncGenerator[Event, None]:
         """The events of the answer, as they come. Takes what `ask` takes; shows nothing unless told.
@@ -169,6 +212,17 @@ class Chat:
 
     def _default_parameters(self) -> dict[str, Any]:
         return {"max_tokens": self.settings.max_tokens, "temperature": self.settings.temperature}
+
+
+def _by_name(tools: Iterable[Callable[..., Any] | Tool]) -> dict[str, Tool]:
+    """The tools, checked. Raises `UsageError`."""
+    made: dict[str, Tool] = {}
+    for function in tools:
+        found = make_tool(function)
+        if found.name in made:
+            raise UsageError(f"Two tools are called {found.name!r}: give one another name with @tool(name=...).")
+        made[found.name] = found
+    return made
 
 
 def _read_json(text: str) -> Any:
@@ -225,7 +279,7 @@ def _plain_run(
     route = open_route(settings or Settings(), transport)
     body = route.request_body(model, messages, parameters)
     request = Request(prompt="", model=model, body=body, host=route.host, transport=route.protocol)
-    return Run(request, [Turn("assistant")], lambda: route.answer(body))
+    return Run(request, [Turn("assistant")], lambda: agent.converse(route.lines(model, messages, parameters)))
 
 
 def _event_queue() -> tuple[asyncio.Queue[Event | None], Callable[[Event | None], None]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import fnmatch
 import ipaddress
 import os
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from traitlets import Enum, Float, Int, Unicode
+from traitlets import Enum, Float, Int, List, Unicode
 from traitlets.config import Configurable
 
 from .errors import ConfigurationError, MissingKeyError
@@ -55,7 +56,9 @@ class Settings(Configurable):
         "", help=f"Address of the WebSocket up to /v1. Empty: HOLYSHEEP_WS_URL, else {DEFAULT_WS_URL}."
     ).tag(config=True)
     transport = Enum(
-        ("auto", "sse", "ws"), "auto", help="How answers come: sse, ws (WebSocket), or auto, which is sse."
+        ("auto", "sse", "ws"),
+        "auto",
+        help="How answers come: sse, ws (WebSocket), or auto: ws for runs with tools, else sse.",
     ).tag(config=True)
     api_key_name = Unicode(DEFAULT_KEY_NAME, help="Name of the environment variable that holds the API key.").tag(
         config=True
@@ -67,6 +70,20 @@ class Settings(Configurable):
     temperature = Float(None, allow_none=True, help="Sampling temperature; None leaves it to the model.").tag(
         config=True
     )
+    approve = Enum(
+        ("ask", "auto", "deny"), "ask", help="Calls of tools that are not marked as safe: ask a person, or do not."
+    ).tag(config=True)
+    approval_timeout_s = Float(600.0, min=1.0, help="Seconds until a call that nobody approved is denied.").tag(
+        config=True
+    )
+    max_rounds = Int(8, min=1, help="Most rounds of a run: the model answers, its calls are made, and again.").tag(
+        config=True
+    )
+    image_models = List(
+        Unicode(),
+        ["gpt-4o*", "gpt-4.1*", "gpt-5*", "o3*", "o4*", "claude-*", "gemini-*"],
+        help="Patterns of the models that take images, such as the figures that tools return.",
+    ).tag(config=True)
     connect_timeout_s = Float(10.0, min=0.1, help="Seconds until a connection stands.").tag(config=True)
     idle_timeout_s = Float(
         120.0,
@@ -77,6 +94,10 @@ class Settings(Configurable):
     def resolved_model(self) -> str:
         """The model that answers when none is named: the trait, else the environment, else the default."""
         return self.model.strip() or os.environ.get("HOLYSHEEP_MODEL", "").strip() or DEFAULT_MODEL
+
+    def takes_images(self, model: str) -> bool:
+        """True if `model` can be sent images."""
+        return any(fnmatch.fnmatchcase(model.lower(), pattern) for pattern in self.image_models)
 
     def resolved_base_url(self) -> str:
         """The address of the API: the trait, else the environment, else the default."""
@@ -105,17 +126,21 @@ class Settings(Configurable):
             )
         return Endpoint(asked, api_key_name or self.api_key_name)
 
+    def knows_ws_endpoint(self) -> bool:
+        """True if there is an address of a WebSocket that belongs to the settings' host, or was given."""
+        configured = urlsplit(check_base_url(self.resolved_base_url())).netloc
+        return bool(self._given_ws_url()) or configured == urlsplit(DEFAULT_BASE_URL).netloc
+
     def check_ws_endpoint(self) -> str:
         """The address of the WebSocket. Raises `ConfigurationError` for one that must not get the key.
 
         The default address is HolySheep's: it gets the key only if the settings' host is HolySheep's too.
         """
-        if not self._given_ws_url():
-            configured = urlsplit(check_base_url(self.resolved_base_url())).netloc
-            if configured != urlsplit(DEFAULT_BASE_URL).netloc:
-                raise ConfigurationError(
-                    f"{self.api_key_name} belongs to {configured}, whose WebSocket is not known: set HOLYSHEEP_WS_URL."
-                )
+        if not self.knows_ws_endpoint():
+            raise ConfigurationError(
+                f"{self.api_key_name} belongs to {urlsplit(self.resolved_base_url()).netloc}, whose WebSocket is not "
+                "known: set HOLYSHEEP_WS_URL."
+            )
         return check_ws_url(self.resolved_ws_url())
 
 

@@ -18,6 +18,7 @@ from .events import (
     Event,
     PayloadSkipped,
     ReasoningDelta,
+    RouteChanged,
     TextDelta,
     ToolCallDelta,
     ToolFinished,
@@ -54,6 +55,7 @@ class Turn:
     finish_reason: str | None = None
     usage: Usage | None = None
     skipped: list[str] = field(default_factory=list)
+    route_changed: str = ""
     _calls: dict[int, int] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -63,8 +65,20 @@ class Turn:
 
     @property
     def text(self) -> str:
-        """The text of all text parts, in order, without reasoning."""
-        return "".join(part.text for part in self.parts if isinstance(part, TextPart))
+        """The text of all text parts, in order, without reasoning. What stood between calls is a paragraph."""
+        text, is_after_call = "", False
+        for part in self.parts:
+            if isinstance(part, TextPart):
+                text += f"\n\n{part.text}" if is_after_call and text else part.text
+                is_after_call = False
+            elif isinstance(part, ToolResultPart):
+                is_after_call = True
+        return text
+
+    @property
+    def calls(self) -> dict[int, ToolCallPart]:
+        """The calls, by the index that its events give them."""
+        return {index: self._call(index)[1] for index in self._calls}
 
     def apply(self, event: Event) -> list[Op]:
         """Folds one event in, and says what changed."""
@@ -86,12 +100,23 @@ class Turn:
             case TurnFinished(reason):
                 self.finish_reason = reason
                 return self.close()
+            case RouteChanged(reason):
+                self.route_changed = reason
             case PayloadSkipped(reason):
                 self.skipped.append(reason)
         return []
 
     def close(self) -> list[Op]:
         """Ends what is still open, as when the stream is cut, and says what changed."""
+        ops = self._close_last()
+        for position in self._calls.values():
+            call = self.parts[position]
+            if isinstance(call, ToolCallPart) and call.state != "done":
+                call.state, call.question = "done", None
+                ops.append(["part", position, call.metadata()])
+        return ops
+
+    def _close_last(self) -> list[Op]:
         last = self.parts[-1] if self.parts else None
         if isinstance(last, ReasoningPart) and last.close():
             return [["part", len(self.parts) - 1, last.metadata()]]
@@ -105,7 +130,7 @@ class Turn:
         return self._open(kind(text))
 
     def _open(self, part: Part) -> list[Op]:
-        ops = self.close()
+        ops = self._close_last()
         self.parts.append(part)
         ops.append(["part", len(self.parts) - 1, part.to_dict()])
         return ops
@@ -164,6 +189,7 @@ class Turn:
             "finish_reason": self.finish_reason,
             "usage": self.usage.to_dict() if self.usage else None,
             "skipped": list(self.skipped),
+            "route_changed": self.route_changed,
         }
 
     @classmethod
@@ -177,6 +203,7 @@ class Turn:
             data.get("finish_reason"),
             Usage(**usage) if usage else None,
             list(data.get("skipped", ())),
+            data.get("route_changed", ""),
         )
 
 

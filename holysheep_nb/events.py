@@ -89,6 +89,13 @@ class UsageReported:
 
 
 @dataclass(frozen=True, slots=True)
+class RouteChanged:
+    """The first way to the model could not be opened, and another is taken. `reason` is the sentence that says why."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PayloadSkipped:
     """A payload that could not be read was left out; the rest goes on."""
 
@@ -111,6 +118,7 @@ Event: TypeAlias = (
     | ToolStarted
     | ToolFinished
     | UsageReported
+    | RouteChanged
     | PayloadSkipped
     | TurnFinished
 )

@@ -11,9 +11,12 @@ import asyncio
 import atexit
 import concurrent.futures
 import contextlib
+import contextvars
+import signal
 import sys
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -98,6 +101,167 @@ stream_thread = StreamThread()
 atexit.register(stream_thread.stop)
 
 
+class InterruptedCallError(Exception):
+    """A person interrupted the kernel while it made a call."""
+
+
+class _MainCall:
+    """A function that the main thread is to call, in the context of the cell that asked for it."""
+
+    def __init__(self, function: Callable[[], Any], context: contextvars.Context) -> None:
+        self.future: concurrent.futures.Future[Any] = concurrent.futures.Future()
+        self._function = function
+        self._context = context
+        self._lock = threading.Lock()
+        self._is_running = False
+        self._is_abandoned = False
+
+    def make(self) -> None:
+        """Calls the function, interruptibly, whatever handler the kernel has for the signal meanwhile."""
+        with self._lock:
+            if self._is_abandoned or not self.future.set_running_or_notify_cancel():
+                return
+            self._is_running = True
+        outcome: Callable[[], object] = lambda: self.future.set_exception(InterruptedCallError())  # noqa: E731
+        previous = signal.getsignal(signal.SIGINT)
+        is_interrupted = False
+        try:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            try:
+                value = self._context.copy().run(self._function)
+                outcome = lambda: self.future.set_result(value)  # noqa: E731
+            except Exception as error:
+                failure = error
+                outcome = lambda: self.future.set_exception(failure)  # noqa: E731
+            with self._lock:
+                self._is_running = False
+        except KeyboardInterrupt:
+            is_interrupted = True
+        finally:
+            self._is_running = False
+            signal.signal(signal.SIGINT, previous)
+        outcome()
+        if is_interrupted and not self._is_abandoned and callable(previous):
+            # Whoever awaits the run is to learn of the interrupt too, the way it would have without the call.
+            signal.raise_signal(signal.SIGINT)
+
+    def abandon(self) -> None:
+        """Nobody waits for the result any more: interrupts the function, if it runs."""
+        with self._lock:
+            self._is_abandoned = True
+            if self._is_running:
+                _interrupt_main_thread()
+
+
+def _interrupt_main_thread() -> None:
+    if hasattr(signal, "pthread_kill"):
+        # Unlike `_thread.interrupt_main`, this also ends a sleep.
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+    else:
+        import _thread
+
+        _thread.interrupt_main()
+
+
+class MainThread:
+    """What is the user's is called here: on the main thread, while its loop turns or while it waits for a run."""
+
+    def __init__(self) -> None:
+        self._calls: deque[_MainCall] = deque()
+        self._has_calls = threading.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._context = contextvars.copy_context()
+
+    @property
+    def is_current(self) -> bool:
+        """True on the main thread."""
+        return threading.current_thread() is threading.main_thread()
+
+    def remember(self) -> None:
+        """Notes the loop and the context of the cell that runs now, if this is the main thread."""
+        if not self.is_current:
+            return
+        self._context = contextvars.copy_context()
+        with contextlib.suppress(RuntimeError):
+            self._loop = asyncio.get_running_loop()
+
+    async def run(self, function: Callable[[], T]) -> T:
+        """Calls a function there, as soon as the main thread is free.
+
+        Cancelling the wait interrupts the function. Raises `InterruptedCallError` if a person did.
+        """
+        call = _MainCall(function, self._context)
+        self._calls.append(call)
+        self._wake()
+        try:
+            result: T = await asyncio.wrap_future(call.future)
+            return result
+        except asyncio.CancelledError:
+            call.abandon()
+            raise
+
+    async def run_async(self, function: Callable[[], Awaitable[T]]) -> T:
+        """Awaits a coroutine function on the main loop. Cancelling the wait cancels it."""
+
+        async def work() -> T:
+            return await function()
+
+        def begin() -> concurrent.futures.Future[T]:
+            try:
+                loop = asyncio.get_running_loop()
+            except RuntimeError:
+                # A script without a loop: the coroutine gets one of its own.
+                future: concurrent.futures.Future[T] = concurrent.futures.Future()
+                future.set_result(asyncio.run(work()))
+                return future
+            return asyncio.run_coroutine_threadsafe(work(), loop)
+
+        future = await self.run(begin)
+        return await asyncio.wrap_future(future)
+
+    def serve(self) -> None:
+        """Makes the calls that wait. Does nothing on another thread."""
+        if not self.is_current:
+            return
+        self._has_calls.clear()
+        while self._calls:
+            self._calls.popleft().make()
+
+    def wait_for_call(self, timeout_s: float) -> None:
+        """Waits until there is a call to make, or until `wake`."""
+        self._has_calls.wait(timeout_s)
+
+    def wake(self, _: object = None) -> None:
+        """Ends a `wait_for_call`."""
+        self._has_calls.set()
+
+    def _wake(self) -> None:
+        self._has_calls.set()
+        if self._loop is not None:
+            # A loop that is closed belongs to a cell that is over: the next wait makes the call.
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self.serve)
+
+
+main_thread = MainThread()
+
+
+async def run_in_own_thread(function: Callable[[], T]) -> T:
+    """Calls a function in a thread of its own, in this context. Cancelling the wait leaves the thread alone."""
+    future: concurrent.futures.Future[T] = concurrent.futures.Future()
+    context = contextvars.copy_context()
+
+    def work() -> None:
+        future.set_running_or_notify_cancel()
+        try:
+            future.set_result(context.run(function))
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=work, name="holysheep-tool", daemon=True).start()
+    return await asyncio.wrap_future(future)
+
+
 async def wait_ticking(future: concurrent.futures.Future[T]) -> T:
     """Awaits a future of another thread on this loop. Cancelling the wait leaves the future alone.
 
@@ -127,8 +291,12 @@ def wait_blocking(future: concurrent.futures.Future[T]) -> T:
 
 
 def _wait_interruptibly(future: concurrent.futures.Future[T]) -> T:
+    if not main_thread.is_current:
+        return future.result()
+    future.add_done_callback(main_thread.wake)
     while not future.done():
-        concurrent.futures.wait([future], timeout=_TICK_S)
+        main_thread.wait_for_call(_TICK_S)
+        main_thread.serve()
     return future.result()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,9 +13,9 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 
 from .chat import Chat
 from .config import Settings
-from .errors import HolySheepError, show_briefly
+from .errors import HolySheepError, UsageError, show_briefly
 from .kernel import MagicAwaiter, stream_thread, wait_blocking, wait_ticking
-from .options import CellOptions, parse_cell_line
+from .options import CellOptions, nearest, parse_cell_line
 from .run import Run
 from .verbs import Verbs
 from .view import clean_up, prepare
@@ -87,6 +88,8 @@ class HolySheepMagics(Magics, Settings):
                     run.stop()
                     wait_blocking(run.ended)
                     raise self._interrupted(run) from None
+                finally:
+                    run.conclude()
                 self._conclude(run, options)
             return run
 
@@ -128,6 +131,9 @@ class HolySheepMagics(Magics, Settings):
             base_url=options.api_base,
             api_key_name=options.api_key_name,
             transport=options.transport,
+            tools=[self._function(name) for name in options.tools],
+            approve=options.approve,
+            max_rounds=options.max_rounds,
             answer_format=options.answer_format,
             cell=self._cell_id,
             afresh=options.is_new,
@@ -139,6 +145,18 @@ class HolySheepMagics(Magics, Settings):
         if options.out:
             self.shell.user_ns[options.out] = run
         return run
+
+    def _function(self, name: str) -> Any:
+        """The function of the notebook, or of a module or object in it, that is called `name`."""
+        root, *rest = name.split(".")
+        try:
+            return functools.reduce(getattr, rest, self.shell.user_ns[root])
+        except (KeyError, AttributeError):
+            functions = [key for key, value in self.shell.user_ns.items() if callable(value) and key[0] != "_"]
+            raise UsageError(
+                f"There is no function {name!r} in this notebook: run the cell that defines it."
+                f"{nearest(name, functions)}"
+            ) from None
 
     def _conclude(self, run: Run, options: CellOptions) -> None:
         if run.error is not None and options.raises:

@@ -14,6 +14,7 @@ from typing import Any, NoReturn
 from .errors import UsageError
 
 FORMATS = ("markdown", "text", "code", "json")
+APPROVALS = ("ask", "auto", "deny")
 TRANSPORTS = ("sse", "ws", "auto")
 
 # What `Chat.ask` or the request itself keeps for its own: `-o` would hide or break it.
@@ -26,6 +27,9 @@ _NOT_PARAMETERS = frozenset(
         "base_url",
         "api_key_name",
         "transport",
+        "tools",
+        "approve",
+        "max_rounds",
         "answer_format",
         "cell",
         "afresh",
@@ -49,6 +53,9 @@ class CellOptions:
     system: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     transport: str | None = None
+    tools: tuple[str, ...] = ()
+    approve: str | None = None
+    max_rounds: int | None = None
     answer_format: str = "markdown"
     out: str | None = None
     api_base: str | None = None
@@ -82,6 +89,9 @@ def _build_parser() -> _Parser:
         metavar=("KEY", "VALUE"),
         help="any other parameter of the request; VALUE is JSON, or else text",
     )
+    add("-T", "--tool", action="append", default=[], metavar="NAME", help="a function the model may call; repeat it")
+    add("--approve", choices=APPROVALS, help="calls of tools that are not safe: ask you, auto makes them, deny")
+    add("--max-rounds", type=int, metavar="N", help="most rounds: the model answers, its calls are made, and again")
     add(
         "-f",
         "--format",
@@ -130,6 +140,8 @@ def parse_cell_line(line: str) -> CellOptions:
         raise UsageError(f"--out needs the name of a variable, and {found.out!r} is none.")
     if found.max_tokens is not None and found.max_tokens < 1:
         raise UsageError("--max-tokens needs a number above 0.")
+    if found.max_rounds is not None and found.max_rounds < 1:
+        raise UsageError("--max-rounds needs a number above 0.")
     if found.temperature is not None and not math.isfinite(found.temperature):
         raise UsageError("--temperature needs a finite number.")
     for key, _ in found.option:
@@ -151,6 +163,9 @@ def parse_cell_line(line: str) -> CellOptions:
         system=found.system,
         parameters=parameters,
         transport=found.transport,
+        tools=tuple(dict.fromkeys(found.tool)),
+        approve=found.approve,
+        max_rounds=found.max_rounds,
         answer_format=found.answer_format,
         out=found.out,
         api_base=found.api_base,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 from urllib.parse import urlsplit
@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from . import agent
 from .config import Endpoint, Settings
 from .errors import UsageError
-from .events import Event
 from .kernel import stream_thread
 from .transports.sse import SSETransport
 from .wire import blocks, chat_completions
@@ -29,18 +28,20 @@ async def _close_transports() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The way of a request, over either protocol; `answer` and `list_models` run on the stream thread.
+    """The way of a request, over either protocol; `lines` and `list_models` run on the stream thread.
 
-    `ws_url` is where a WebSocket goes, "" for SSE. The list of models comes from `endpoint` in both cases.
+    `ws_url` is where a WebSocket goes, "" for SSE; with `has_fallback` SSE is tried where it cannot be opened.
+    The list of models comes from `endpoint` in all cases.
     """
 
     settings: Settings
     endpoint: Endpoint
     ws_url: str = ""
+    has_fallback: bool = False
 
     @property
     def protocol(self) -> ProtocolName:
-        """What is spoken: "sse" or "ws"."""
+        """What is spoken first: "sse" or "ws"."""
         return "ws" if self.ws_url else "sse"
 
     @property
@@ -49,14 +50,19 @@ class Route:
         return urlsplit(self.ws_url or self.endpoint.base_url).netloc
 
     def request_body(self, model: str, messages: list[dict[str, Any]], parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """The JSON that is sent."""
+        """The JSON that is sent first."""
         write = blocks.init_message if self.ws_url else chat_completions.request_body
         return write(model, messages, parameters)
 
-    def answer(self, body: dict[str, Any]) -> AsyncGenerator[Event, None]:
-        """The events of the answer. See `agent.respond`."""
-        if not self.ws_url:
-            return agent.respond(self._open_sse(), body)
+    def lines(self, model: str, messages: list[dict[str, Any]], parameters: Mapping[str, Any]) -> list[agent.Line]:
+        """The ways to the model, for one run, in the order in which they are tried."""
+        lines = [self._ws_line(model, messages, parameters)] if self.ws_url else []
+        if not lines or self.has_fallback:
+            body = chat_completions.request_body(model, messages, parameters)
+            lines.append(agent.Line(self._open_sse(), body, chat_completions.follow_up, chat_completions.Decoder))
+        return lines
+
+    def _ws_line(self, model: str, messages: list[dict[str, Any]], parameters: Mapping[str, Any]) -> agent.Line:
         # Whoever asks by SSE alone needs no websockets.
         from .transports.websocket import WebSocketTransport
 
@@ -68,10 +74,8 @@ class Route:
             connect_timeout_s=self.settings.connect_timeout_s,
             idle_timeout_s=self.settings.idle_timeout_s,
         )
-        new_decoder = functools.partial(
-            blocks.Decoder, transport.host, str(body["model"]), transport.key_name, transport.url_name
-        )
-        return agent.respond(transport, body, new_decoder)
+        new_decoder = functools.partial(blocks.Decoder, transport.host, model, transport.key_name, transport.url_name)
+        return agent.Line(transport, blocks.init_message(model, messages, parameters), blocks.follow_up, new_decoder)
 
     async def list_models(self) -> list[str]:
         """The names of the models the endpoint offers. Raises `HolySheepError`."""
@@ -98,10 +102,13 @@ def open_route(
     transport: str | None = None,
     base_url: str | None = None,
     api_key_name: str | None = None,
+    *,
+    has_tools: bool = False,
 ) -> Route:
     """The way a request takes; None is as the settings say. Nothing is connected, and the key is there.
 
-    Raises `UsageError` and `ConfigurationError`.
+    "auto" is a WebSocket for runs with tools, where its address is known, and SSE if it cannot be opened;
+    SSE for all others. Raises `UsageError` and `ConfigurationError`.
     """
     transport = transport or settings.transport
     if transport not in ("auto", "sse", "ws"):
@@ -112,5 +119,7 @@ def open_route(
         if base_url is not None:
             raise UsageError("The address of another endpoint is one for sse: over ws it is HOLYSHEEP_WS_URL.")
         ws_url = settings.check_ws_endpoint()
+    elif transport == "auto" and has_tools and base_url is None and settings.knows_ws_endpoint():
+        ws_url = settings.check_ws_endpoint()
     endpoint.read_key()
-    return Route(settings, endpoint, ws_url)
+    return Route(settings, endpoint, ws_url, has_fallback=transport == "auto")

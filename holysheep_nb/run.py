@@ -11,14 +11,25 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
+from .approvals import Approvals, Decision
 from .conversation import Op, Turn, Usage
 from .errors import AnswerFormatError, HolySheepError, TransportError, show_briefly
-from .events import Event, ReasoningDelta, TextDelta, ToolCallDelta, TurnFinished
+from .events import (
+    ApprovalRequested,
+    Event,
+    ReasoningDelta,
+    TextDelta,
+    ToolCallDelta,
+    ToolFinished,
+    ToolStarted,
+    TurnFinished,
+)
 from .kernel import stream_thread, wait_blocking, wait_ticking
+from .parts import ToolCallPart
 
 _log = logging.getLogger(__name__)
 
-State: TypeAlias = Literal["connecting", "streaming", "complete", "stopped", "truncated", "failed"]
+State: TypeAlias = Literal["connecting", "streaming", "waiting", "complete", "stopped", "truncated", "failed"]
 TERMINAL_STATES: frozenset[State] = frozenset({"complete", "stopped", "truncated", "failed"})
 
 
@@ -70,7 +81,12 @@ class Timing:
 
 
 class View(Protocol):
-    """What shows a run. `begin` is called by the asker, the rest on the stream thread."""
+    """What shows a run. `begin`, `conclude` and `show` are called on the asker's thread, the rest on the stream's."""
+
+    @property
+    def can_ask(self) -> bool:
+        """True if a person can be asked to approve a call: the part that waits is the question."""
+        ...
 
     def begin(self, run: Run) -> None:
         """The run is about to start."""
@@ -84,8 +100,11 @@ class View(Protocol):
     def end(self, run: Run) -> None:
         """The run has reached a terminal state."""
 
+    def conclude(self, run: Run) -> None:
+        """The cell that waited for the run goes on: what only fits below it can be shown now."""
+
     def show(self, run: Run) -> None:
-        """The run is evaluated by a cell. Called on the main thread."""
+        """The run is evaluated by a cell."""
 
 
 class Run:
@@ -102,6 +121,7 @@ class Run:
         turns: list[Turn],
         answer: Callable[[], AsyncGenerator[Event, None]],
         read_value: Callable[[str], Any] = str,
+        approvals: Approvals | None = None,
     ) -> None:
         self.request = request
         self.turns = turns
@@ -111,6 +131,7 @@ class Run:
         self.value: Any = None
         self._answer = answer
         self._read_value = read_value
+        self.approvals = approvals or Approvals()
         self._views: list[View] = []
         self._listeners: list[Callable[[Event | None], None]] = []
         self.ended: concurrent.futures.Future[None] = concurrent.futures.Future()
@@ -135,6 +156,11 @@ class Run:
         return self.turn.model or self.request.model
 
     @property
+    def tool_calls(self) -> list[ToolCallPart]:
+        """The calls the model wanted made, in order."""
+        return [part for part in self.turn.parts if isinstance(part, ToolCallPart)]
+
+    @property
     def usage(self) -> Usage | None:
         """Tokens as the server counted them; None until it says."""
         return self.turn.usage
@@ -152,7 +178,7 @@ class Run:
     @property
     def what_is_kept(self) -> str:
         """The sentence for an interrupt."""
-        if not self.text:
+        if not self.turn.parts:
             return "Interrupted before anything came."
         return f"Interrupted; what came is kept ({len(self.text):,} characters)."
 
@@ -184,6 +210,18 @@ class Run:
         if not self.is_finished:
             stream_thread.call(self._cancel, "stopped")
 
+    def approve(self, call_id: str, arguments: str | None = None, *, always: bool = False) -> None:
+        """Lets a call be made that waits for it, from any thread; does nothing if it does not wait.
+
+        arguments   JSON text in place of what the model wrote; checked before the call is made
+        always      approves later calls of this tool too
+        """
+        stream_thread.call(self.approvals.answer, call_id, Decision(True, arguments, always))
+
+    def deny(self, call_id: str, reason: str = "") -> None:
+        """Denies a call that waits, from any thread. The model is told `reason`."""
+        stream_thread.call(self.approvals.answer, call_id, Decision(False, reason=reason))
+
     def result(self) -> Run:
         """Waits until the run has ended, in synchronous code. Raises `error`, if there is one."""
         try:
@@ -193,6 +231,8 @@ class Run:
             wait_blocking(self.ended)
             show_briefly(interrupt, f"KeyboardInterrupt: {self.what_is_kept}")
             raise
+        finally:
+            self.conclude()
         return self.raise_error()
 
     def __await__(self) -> Generator[Any, None, Run]:
@@ -211,6 +251,12 @@ class Run:
             await wait_ticking(self.ended)
             show_briefly(interrupt, f"KeyboardInterrupt: {self.what_is_kept}")
             raise
+        finally:
+            self.conclude()
+
+    def conclude(self) -> None:
+        """Whoever waited for the run goes on. Called on the waiter's thread, after the end."""
+        self._tell_views("conclude")
 
     def raise_error(self) -> Run:
         """Raises what ended the run; returns the run if nothing did."""
@@ -249,7 +295,7 @@ class Run:
                 async for event in events:
                     self._take(event)
             self.value = self._read_value(self.text)
-            self._finish("complete")
+            self._finish("truncated" if self.turn.finish_reason == "max_rounds" else "complete")
         except AnswerFormatError as error:
             self.error = error
             self._finish("complete")
@@ -270,13 +316,20 @@ class Run:
         if isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
             self.timing.note_delta()
             if self.status == "connecting":
-                self.status = "streaming"
-                self._tell_views("change_status")
+                self._change_status("streaming")
         ops = self.turn.apply(event)
         if ops:
             self._tell_views("update", ops)
+        if isinstance(event, ApprovalRequested | ToolStarted | ToolFinished):
+            is_waiting = any(call.state == "waiting" for call in self.tool_calls)
+            self._change_status("waiting" if is_waiting else "streaming")
         for listener in tuple(self._listeners):
             listener(event)
+
+    def _change_status(self, state: State) -> None:
+        if self.status != state:
+            self.status = state
+            self._tell_views("change_status")
 
     def _fail(self, error: HolySheepError) -> None:
         self.error = error
@@ -290,10 +343,8 @@ class Run:
 
     def _finish(self, state: State) -> None:
         self.timing.total_s = time.monotonic() - self.timing.started
-        if self.turn.finish_reason is None:
-            ops = self.turn.apply(TurnFinished(state))
-            if ops:
-                self._tell_views("update", ops)
+        if self.turn.finish_reason is None and (ops := self.turn.apply(TurnFinished(state))):
+            self._tell_views("update", ops)
         self.status = state
         self._tell_views("end")
         for listener in tuple(self._listeners):

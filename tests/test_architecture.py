@@ -75,27 +75,35 @@ def importers(library: str, *, for_types: bool = True) -> set[str]:
 
 # What each may import of the package; a place stands for what is in it.
 LAYERS = {
-    "": {"chat", "errors", "magics", "run", "version"},
+    "": {"chat", "errors", "magics", "run", "tools", "version"},
     "__main__": {"cli"},
-    "agent": {"errors", "events", "transports.base", "wire"},
-    "chat": {"config", "conversation", "errors", "events", "kernel", "route", "run", "view", "wire"},
+    "agent": {"conversation", "errors", "events", "tool_calls", "transports.base", "wire"},
+    "approvals": set(),
+    "chat": {
+        *("agent", "approvals", "config", "conversation", "errors", "events", "execution", "kernel", "route", "run"),
+        *("tool_calls", "tools", "view", "wire"),
+    },
     "cli": {"errors", "local", "version"},
     "config": {"errors"},
+    "content": {"errors"},
     "conversation": {"events", "parts"},
     "errors": set(),
     "events": set(),
+    "execution": {"content", "errors", "kernel", "tool_calls", "tools"},
     "kernel": set(),
     "local": {"errors", "local"},
     "magics": {"chat", "config", "errors", "kernel", "options", "run", "verbs", "view"},
     "options": {"errors"},
     "parts": {"events"},
     "route": {"agent", "config", "errors", "events", "kernel", "transports", "wire"},
-    "run": {"conversation", "errors", "events", "kernel"},
+    "run": {"approvals", "conversation", "errors", "events", "kernel", "parts"},
+    "tool_calls": {"approvals", "errors", "events", "parts", "tools"},
+    "tools": {"errors"},
     "transports": {"errors", "transports.base"},
     "verbs": {"chat", "config", "errors", "local", "options", "version", "view"},
     "version": set(),
-    "view": {"conversation", "kernel", "parts", "run", "view"},
-    "wire": {"conversation", "errors", "events", "wire"},
+    "view": {"approvals", "conversation", "kernel", "parts", "run", "view"},
+    "wire": {"conversation", "errors", "events", "parts", "wire"},
 }
 
 
@@ -126,6 +134,8 @@ def test_every_layer_exists() -> None:
         ("IPython", ["magics", "verbs", "view", "kernel"]),
         ("nest_asyncio", []),
         ("nest_asyncio2", ["kernel"]),
+        ("docstring_parser", ["tools"]),
+        ("pydantic", ["content", "local", "tools"]),
         ("traitlets", ["config", "view"]),
         ("starlette", ["local"]),
         ("uvicorn", ["local"]),
@@ -180,6 +190,7 @@ def test_the_public_names_are_these() -> None:
         "load_ipython_extension",
         "stream_chat_completion_sse",
         "stream_with_websocket",
+        "tool",
         "unload_ipython_extension",
     ]
     assert all(getattr(holysheep_nb, name) is not None for name in holysheep_nb.__all__)

@@ -9,6 +9,8 @@ from typing import Any, Protocol
 class Transport(Protocol):
     """Moves text there and back: what is sent, and the payloads that answer it."""
 
+    protocol: str
+    """What it speaks: "sse" or "ws"."""
     host: str
     """Whom it speaks with, as sentences name it."""
     key_name: str

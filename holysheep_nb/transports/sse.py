@@ -44,6 +44,7 @@ class SSETransport:
     http_transport      moves the requests instead of the network, as httpx.MockTransport does
     """
 
+    protocol = "sse"
     url_name = "HOLYSHEEP_BASE_URL"
     is_reusable = True
 

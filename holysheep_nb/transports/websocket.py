@@ -74,6 +74,7 @@ class WebSocketTransport:
     idle_timeout_s      longest silence while an answer is waited for; pings and pongs are no answer
     """
 
+    protocol = "ws"
     url_name = "HOLYSHEEP_WS_URL"
     is_reusable = False
 

@@ -9,12 +9,13 @@ from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
 
 from ..run import Run, View
+from .capture import captured_output
 from .frozen import frozen_bundle
 from .headless import HeadlessView, HiddenView
 from .output import Output
 from .terminal import TerminalView
 
-__all__ = ["clean_up", "has_front_end", "open_view", "prepare", "show_run", "show_text"]
+__all__ = ["captured_output", "clean_up", "has_front_end", "open_view", "prepare", "show_run", "show_text"]
 
 
 def open_view(*, live: bool = False, hidden: bool = False, shows_error: bool = True) -> View | None:

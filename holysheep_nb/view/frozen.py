@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from ..conversation import Turn
-from ..parts import ReasoningPart, TextPart, ToolCallPart
+from ..parts import ReasoningPart, TextPart, ToolCallPart, ToolResultPart
 from ..run import Run
 from .markdown import fenced, one_line, plain, safe_line, safe_markdown, strip_fence
 
@@ -23,6 +23,7 @@ def frozen_bundle(run: Run, *, shows_error: bool = True) -> tuple[dict[str, Any]
 def frozen_markdown(run: Run, *, shows_error: bool = True) -> str:
     """Answer, reasoning, tool calls and footer as markdown that loads nothing and runs nothing."""
     blocks = []
+    results = {part.call_id: part for part in run.turn.parts if isinstance(part, ToolResultPart)}
     for part in run.turn.parts:
         match part:
             case TextPart():
@@ -30,7 +31,7 @@ def frozen_markdown(run: Run, *, shows_error: bool = True) -> str:
             case ReasoningPart():
                 blocks.append(_details(f"Thought for {part.seconds or 0:g} s", safe_markdown(part.text)))
             case ToolCallPart():
-                blocks.append(_details(f"Called {html.escape(one_line(part.name))}", fenced(part.arguments, "json")))
+                blocks.append(_call_markdown(part, results.get(part.call_id)))
     if shows_error and run.error is not None:
         blocks.append("> " + safe_line(one_line(str(run.error))))
     blocks.append(f"<sub>{plain(footer(run))}</sub>")
@@ -48,10 +49,10 @@ def frozen_text(run: Run, *, shows_error: bool = True) -> str:
 def footer(run: Run) -> str:
     """One line: model, state if not complete, tokens, seconds, what context was sent."""
     items = [run.model]
-    if run.status != "complete":
-        items.append("cut off" if run.status == "truncated" else run.status)
-    elif note := ending_note(run):
+    if note := ending_note(run):
         items.append(note)
+    elif run.status != "complete":
+        items.append("cut off" if run.status == "truncated" else run.status)
     if run.usage:
         items.append(f"{run.usage.input_tokens:,} + {run.usage.output_tokens:,} tokens")
     timing = f"{run.timing.seconds:.1f} s"
@@ -66,15 +67,22 @@ def footer(run: Run) -> str:
 
 
 def ending_note(run: Run) -> str:
-    """Why a complete answer ended before the model was done, or ""."""
-    notes = {"length": "reached the token limit", "content_filter": "ended by a content filter"}
+    """Why an answer without an error ended before the model was done, or ""."""
+    notes = {
+        "length": "reached the token limit",
+        "content_filter": "ended by a content filter",
+        "max_rounds": "ended after its last round: --max-rounds allows more",
+    }
     return notes.get(run.turn.finish_reason or "", "")
 
 
 def context_note(run: Run) -> str:
-    """What was sent besides the prompt, or ""."""
+    """What was sent besides the prompt, and if it went another way than it should have; or ""."""
     count = run.request.earlier_cells
-    return f"with {count} earlier cell{'s' if count > 1 else ''}" if count else ""
+    notes = [f"with {count} earlier cell{'s' if count > 1 else ''}"] if count else []
+    if run.turn.route_changed:
+        notes.append(f"over SSE: {run.turn.route_changed.rstrip('.')}")
+    return " · ".join(notes)
 
 
 def run_metadata(run: Run) -> dict[str, Any]:
@@ -104,6 +112,60 @@ def _answer_markdown(text: str, answer_format: str) -> str:
     return safe_markdown(text)
 
 
+_OUTCOMES = {"error": "failed", "invalid": "wrong arguments", "denied": "denied", "stopped": "stopped"}
+_NAME_CHARACTERS = 80
+_SUMMARY_CHARACTERS = 60
+
+
+def _call_markdown(call: ToolCallPart, result: ToolResultPart | None) -> str:
+    """A call and what came of it: one line, which opens."""
+    name = html.escape(one_line(call.name)[:_NAME_CHARACTERS])
+    arguments = one_line(call.edited or call.arguments)
+    if len(arguments) > _SUMMARY_CHARACTERS:
+        arguments = arguments[:_SUMMARY_CHARACTERS] + "…"
+    items = [
+        f"<code>{name}({html.escape(arguments)})</code>" if arguments not in ("", "{}") else f"<code>{name}()</code>"
+    ]
+    if result is None:
+        items.append("not called")
+    elif result.outcome in _OUTCOMES:
+        items.append(_OUTCOMES[result.outcome])
+    if result is not None and result.seconds:
+        items.append(f"{result.seconds:.1f} s")
+    body = [fenced(_indented(call.arguments), "json")]
+    if call.edited:
+        body += ["Changed by you to", fenced(_indented(call.edited), "json")]
+    if result is not None:
+        body += [fenced(each["text/plain"], "") for each in result.shown if "text/plain" in each]
+        body.append(fenced(result.text, ""))
+        if result.details:
+            body.append(fenced(result.details, ""))
+    return _details(" · ".join(items), "\n\n".join(body))
+
+
+def _indented(text: str) -> str:
+    try:
+        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return text
+
+
+def result_images(turn: Turn) -> list[tuple[str, str]]:
+    """The images that tools returned or displayed: MIME type and base64 text."""
+    images = []
+    for part in turn.parts:
+        if isinstance(part, ToolResultPart):
+            urls = [url for url in part.images if url.startswith("data:image/")]
+            images += [(url[len("data:") : url.index(";")], url.partition(",")[2]) for url in urls]
+            images += [
+                (kind, data)
+                for bundle in part.shown
+                for kind, data in bundle.items()
+                if kind in ("image/png", "image/jpeg") and isinstance(data, str)
+            ]
+    return images
+
+
 def _details(summary: str, body: str) -> str:
     return f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>"
 
@@ -113,8 +175,11 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def _without_text(metadata: dict[str, Any], text: str) -> dict[str, Any]:
-    """The same, with an answer that stands in text/plain anyway named instead of repeated."""
+    """The same, without what stands in the notebook anyway: the answer is named instead, images are outputs."""
     for part in metadata["turns"][-1]["parts"]:
+        if part["type"] == "tool_result":
+            part["images"] = []
+            part["shown"] = [{"text/plain": each["text/plain"]} for each in part["shown"] if "text/plain" in each]
         if part["type"] == "text" and part["text"] == text:
             del part["text"]
             part["text_from"] = "text/plain"

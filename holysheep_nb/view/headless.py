@@ -7,7 +7,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from ..conversation import Op
 from ..run import Run
 from .frozen import frozen_bundle
-from .output import Output
+from .output import Output, show_images
 
 
 class HiddenView:
@@ -24,6 +24,14 @@ class HiddenView:
         """Nothing to show yet."""
 
     def change_status(self, run: Run) -> None:
+        """Nothing to show yet."""
+
+    @property
+    def can_ask(self) -> bool:
+        """False: nobody sees a question."""
+        return False
+
+    def conclude(self, run: Run) -> None:
         """Nothing to show yet."""
 
     def end(self, run: Run) -> None:
@@ -47,6 +55,10 @@ class HeadlessView(HiddenView):
         """Takes the place where the output will be."""
         self._born_in = self._shell.execution_count
         self._output.show({"text/plain": f"({run.request.model} …)"})
+
+    def conclude(self, run: Run) -> None:
+        """The images of tools, which markdown cannot hold."""
+        show_images(self._shell, run)
 
     def end(self, run: Run) -> None:
         """Shows the frozen output, now and at the end of the cell that is then running.

@@ -7,6 +7,9 @@ from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from ..run import Run
+from .frozen import result_images
+
 
 class Output:
     """One output of a cell, which can be replaced from any thread, also after its cell has ended."""
@@ -26,3 +29,9 @@ class Output:
             update=self._is_shown,
         )
         self._is_shown = True
+
+
+def show_images(shell: InteractiveShell, run: Run) -> None:
+    """Puts the images that the run's tools returned or displayed into the cell that is running, each as an output."""
+    for kind, data in result_images(run.turn):
+        Output(shell).show({kind: data, "text/plain": "(an image of a tool)"})

@@ -1,6 +1,6 @@
 """The live view: an anywidget fed with patches.
 
-Everything here happens on the stream thread, but for `begin` and `show`, which the asker calls. State
+Everything here happens on the stream thread, but for `begin`, `conclude` and `show`, which the asker calls. State
 goes down as traits; what comes up are commands, which may arrive on any thread (the main one or that
 of a subshell) and are handed to the stream thread at once.
 
@@ -9,7 +9,8 @@ of a subshell) and are handed to the stream thread at once.
     status     {"seq", "state", "message", "model", "context", "seconds_since_start"}
     stats      {"first_delta_s", "deltas_per_s", "seconds", "usage"}, at most 4 a second
 
-Commands: `hello` and `bye` with a view's id, `stop`, `resync`, `load`.
+Commands: `hello` and `bye` with a view's id, `stop`, `resync`, `load`; `approve` with `call_id`, `arguments` (JSON
+text, or null if they stay as they are) and `always`; `deny` with `call_id` and `reason`.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from ..approvals import NOBODY_THERE
 from ..conversation import Op
 from ..kernel import stream_thread
 from ..run import Run
 from .front_end import FRONT_END, AnswerWidget, open_front_end
 from .frozen import context_note, ending_note, frozen_bundle
 from .headless import HiddenView
-from .output import Output
+from .output import Output, show_images
 
 _log = logging.getLogger(__name__)
 
@@ -103,6 +105,19 @@ class WidgetView(HiddenView):
         """Tells the page where the run stands."""
         if self._widget is not None:
             self._widget.status = self._status(run)
+        if run.status == "waiting" and not self._has_met_page:
+            left_s = max(0.0, HELLO_TIMEOUT_S - run.timing.seconds)
+            asyncio.get_running_loop().call_later(left_s, self._deny_unseen)
+
+    @property
+    def can_ask(self) -> bool:
+        """True if a page shows the widget, or still may."""
+        return self._has_met_page or self._run is None or self._run.timing.seconds < HELLO_TIMEOUT_S
+
+    def conclude(self, run: Run) -> None:
+        """The images of tools, which the frozen markdown cannot hold."""
+        if not self._is_live:
+            show_images(self._shell, run)
 
     def end(self, run: Run) -> None:
         """Sends the last state whole, then freezes it."""
@@ -150,6 +165,8 @@ class WidgetView(HiddenView):
             case "stop":
                 if self._run is not None:
                     self._run.stop()
+            case "approve" | "deny":
+                self._decide(command, content)
             case "resync":
                 if self._widget is not None:
                     self._widget.send_state("document")
@@ -159,7 +176,21 @@ class WidgetView(HiddenView):
             case _:
                 _log.warning("a command from the page that is not known: %r", command)
 
+    def _decide(self, command: str, content: dict[str, Any]) -> None:
+        if self._run is None:
+            return
+        call_id, arguments = str(content.get("call_id")), content.get("arguments")
+        if command == "deny":
+            self._run.deny(call_id, str(content.get("reason") or ""))
+        else:
+            edited = arguments if isinstance(arguments, str) else None
+            self._run.approve(call_id, edited, always=content.get("always") is True)
+
     # On the stream thread
+
+    def _deny_unseen(self) -> None:
+        if not self._has_met_page and self._run is not None:
+            self._run.approvals.deny_all(NOBODY_THERE)
 
     def _flush(self) -> None:
         if self._timer is not None:

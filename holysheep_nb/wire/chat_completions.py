@@ -9,7 +9,7 @@ Source: HolySheep's API page and OpenAI's API reference, "Chat completions, stre
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from ..conversation import Turn
@@ -35,6 +35,7 @@ from ..events import (
     TurnStarted,
     UsageReported,
 )
+from ..parts import Part, TextPart, ToolCallPart, ToolResultPart
 from .text import PairJoiner, excerpt, read_raw_text, read_text, sendable
 
 DONE = "[DONE]"
@@ -43,10 +44,76 @@ _MISSHAPEN = (TypeError, AttributeError, KeyError, ValueError, OverflowError, Re
 
 
 def messages_from_turns(turns: Iterable[Turn], system: str = "") -> list[dict[str, Any]]:
-    """The `messages` of a request: the system prompt, then each turn that has text."""
+    """The `messages` of a request: the system prompt, then each turn that says something."""
     messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
-    messages += [{"role": turn.role, "content": turn.text} for turn in turns if turn.text]
+    for turn in turns:
+        if turn.role == "assistant":
+            messages += _messages_from_parts(turn.parts)
+        elif turn.text:
+            messages.append({"role": turn.role, "content": turn.text})
     return messages
+
+
+def follow_up(body: dict[str, Any], parts: Sequence[Part]) -> list[dict[str, Any]]:
+    """The body of the next round: `body`, grown by what the model said and what came of its calls."""
+    return [{**body, "messages": body["messages"] + _messages_from_parts(parts)}]
+
+
+def _messages_from_parts(parts: Iterable[Part]) -> list[dict[str, Any]]:
+    """An assistant's messages, and those of the tools it called. A call without a result is left out."""
+    messages: list[dict[str, Any]] = []
+    text = ""
+    calls: list[ToolCallPart] = []
+    results: dict[str, ToolResultPart] = {}
+    for part in parts:
+        if results and not isinstance(part, ToolResultPart):
+            messages += _messages_of_round(text, calls, results)
+            text, calls, results = "", [], {}
+        match part:
+            case TextPart():
+                text += part.text
+            case ToolCallPart():
+                calls.append(part)
+            case ToolResultPart():
+                results[part.call_id] = part
+    return messages + _messages_of_round(text, calls, results)
+
+
+def _messages_of_round(
+    text: str, calls: Iterable[ToolCallPart], results: Mapping[str, ToolResultPart]
+) -> list[dict[str, Any]]:
+    answered = [(call, results[call.call_id]) for call in calls if call.call_id in results]
+    if not answered:
+        return [{"role": "assistant", "content": text}] if text else []
+    asked: dict[str, Any] = {"role": "assistant", "content": text or None}
+    asked["tool_calls"] = [
+        {
+            "id": call.call_id,
+            "type": "function",
+            "function": {"name": call.name, "arguments": _readable_arguments(call.arguments)},
+        }
+        for call, _ in answered
+    ]
+    told = [{"role": "tool", "tool_call_id": call.call_id, "content": result.text} for call, result in answered]
+    return [asked, *told, *_image_messages(answered)]
+
+
+def _image_messages(answered: Iterable[tuple[ToolCallPart, ToolResultPart]]) -> list[dict[str, Any]]:
+    """A tool's message holds text alone, so its images follow as a user's."""
+    content: list[dict[str, Any]] = []
+    for call, result in answered:
+        if result.images:
+            content.append({"type": "text", "text": f"What {call.name} ({call.call_id}) returned:"})
+            content += [{"type": "image_url", "image_url": {"url": url}} for url in result.images]
+    return [{"role": "user", "content": content}] if content else []
+
+
+def _readable_arguments(arguments: str) -> str:
+    """The arguments as the model wrote them; cut ones would make the server refuse the whole conversation."""
+    try:
+        return arguments if isinstance(json.loads(arguments), dict) else "{}"
+    except _UNREADABLE:
+        return "{}"
 
 
 def request_body(
@@ -108,6 +175,11 @@ class Decoder:
     def is_finished(self) -> bool:
         """True once `TurnFinished` was given."""
         return self._is_finished
+
+    @property
+    def may_wait(self) -> bool:
+        """False: over SSE the server says when a round is over, and waits for nothing."""
+        return False
 
     def _finish(self, reason: str) -> list[Event]:
         self._is_finished = True
