@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import difflib
+import itertools
 import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -13,6 +14,8 @@ from typing import Any
 from .conversation import Turn
 from .errors import (
     APIError,
+    BadRequestError,
+    ConfigurationError,
     ConnectionFailedError,
     DisconnectedError,
     HolySheepError,
@@ -20,9 +23,11 @@ from .errors import (
     ProtocolError,
     StalledError,
     StatusError,
+    UsageError,
 )
 from .events import (
     Event,
+    RetryScheduled,
     RouteChanged,
     ToolCallDelta,
     ToolFinished,
@@ -30,6 +35,7 @@ from .events import (
     TurnFinished,
     UsageReported,
 )
+from .retries import Retries
 from .tool_calls import ToolCalls
 from .transports.base import Transport
 from .wire import chat_completions
@@ -52,28 +58,81 @@ CALLS_MADE = frozenset({"tool_calls", "function_call", "stop", ""})
 class Line:
     """One way to a model: what moves the text, and what it is written in.
 
-    first       the message that begins a run
-    follow_up   the messages that carry the results of a round: the run's first message, or what the last
-                `follow_up` gave, and the parts of the round
+    first         the message that begins a run
+    follow_up     the messages that carry the results of a round: the run's first message, or what the last
+                  `follow_up` gave, and the parts of the round
+    name          what is said when it is taken in place of another, as in "over SSE"
+    is_fallback   True if not the model or the endpoint answers that was asked for
     """
 
     transport: Transport
     first: dict[str, Any]
     follow_up: FollowUp
     new_decoder: Callable[[], Decoder]
+    name: str = ""
+    is_fallback: bool = False
+
+    @property
+    def model(self) -> str:
+        """The model that is asked."""
+        return str(self.first.get("model"))
 
 
 async def converse(
-    lines: Sequence[Line], calls: ToolCalls | None = None, max_rounds: int = DEFAULT_MAX_ROUNDS
+    lines: Sequence[Line],
+    calls: ToolCalls | None = None,
+    max_rounds: int = DEFAULT_MAX_ROUNDS,
+    retries: Retries | None = None,
+    first_index: int = 0,
 ) -> AsyncGenerator[Event, None]:
     """The events of a run: the model answers, its calls are made, and so on until it answers without calls.
 
-    The second line is tried if the first cannot be opened. Close the iterator to end what goes on, at once.
-    Raises `HolySheepError`; what came before stands.
+    A request that fails before anything came is made again as `retries` say; then another line is taken, where one
+    may do better. Calls are counted from `first_index`. Close the iterator to end what goes on, at once. Raises
+    `HolySheepError`; what came before stands.
     """
-    for line, others in zip(lines, range(len(lines) - 1, -1, -1), strict=True):
+    left = list(lines)
+    while left:
+        line = left.pop(0)
         has_begun = False
-        events = _converse(line, calls, max_rounds)
+        patience = _Patience(retries, bool(left) and not left[0].is_fallback)
+        events = _converse(line, calls, max_rounds, patience, first_index)
+        try:
+            async with contextlib.aclosing(events):
+                async for event in events:
+                    has_begun = has_begun or not isinstance(event, RetryScheduled)
+                    yield event
+            return
+        except HolySheepError as error:
+            while left and not (_may_fall_back(error) if left[0].is_fallback else _is_about_the_line(error)):
+                left.pop(0)
+            if has_begun or not left:
+                raise
+            yield RouteChanged(left[0].name, str(error), left[0].model if left[0].is_fallback else "")
+        finally:
+            await line.transport.hang_up()
+
+
+@dataclass(frozen=True)
+class _Patience:
+    """Whether a request is made again: not if there is another way to the same model, and that was the trouble."""
+
+    retries: Retries | None
+    has_other_way: bool
+
+    def after(self, error: HolySheepError, attempt: int) -> RetryScheduled | None:
+        if self.retries is None or (self.has_other_way and _is_about_the_line(error)):
+            return None
+        return self.retries.after(error, attempt)
+
+
+async def _respond_patiently(
+    line: Line, messages: Sequence[dict[str, Any]], patience: _Patience
+) -> AsyncGenerator[Event, None]:
+    """One round, its request made again while nothing has come of it."""
+    for attempt in itertools.count(1):
+        has_begun = False
+        events = respond(line.transport, *messages, new_decoder=line.new_decoder, model=line.model)
         try:
             async with contextlib.aclosing(events):
                 async for event in events:
@@ -81,22 +140,24 @@ async def converse(
                     yield event
             return
         except HolySheepError as error:
-            if has_begun or not others or not _is_about_the_line(error):
+            retry = None if has_begun else patience.after(error, attempt)
+            if retry is None:
                 raise
-            yield RouteChanged(str(error))
-        finally:
-            await line.transport.hang_up()
+        await line.transport.hang_up()
+        yield retry
+        await asyncio.sleep(retry.seconds)
 
 
-async def _converse(line: Line, calls: ToolCalls | None, max_rounds: int) -> AsyncGenerator[Event, None]:
-    messages, model = [line.first], str(line.first.get("model"))
+async def _converse(
+    line: Line, calls: ToolCalls | None, max_rounds: int, patience: _Patience, first_index: int
+) -> AsyncGenerator[Event, None]:
+    messages = [line.first]
     usage = UsageReported(0, 0)
-    first_index = 0
     for rounds_left in range(max_rounds - 1, -1, -1):
         answer = Turn("assistant")
         finished = TurnFinished("tool_calls")
         spent = usage
-        async for event in respond(line.transport, *messages, new_decoder=line.new_decoder, model=model):
+        async for event in _respond_patiently(line, messages, patience):
             if isinstance(event, ToolCallDelta):
                 index = first_index + event.index
                 is_new = index - first_index not in answer.calls
@@ -131,6 +192,9 @@ async def _converse(line: Line, calls: ToolCalls | None, max_rounds: int) -> Asy
                 if isinstance(event, ToolFinished) and event.outcome == "stopped":
                     raise asyncio.CancelledError
         messages = line.follow_up(messages[0], answer.parts)
+        if not line.transport.is_reusable:
+            # The results belong to the connection that the calls came over.
+            patience = _Patience(None, False)
         first_index += len(asked)
 
 
@@ -141,6 +205,11 @@ def _why_unmade(reason: str, rounds_left: int, max_rounds: int) -> tuple[str, st
     if not rounds_left:
         return f"The call was not made: this run has had its {max_rounds} rounds.", "max_rounds"
     return None
+
+
+def _may_fall_back(error: HolySheepError) -> bool:
+    """True if another model or endpoint may do better."""
+    return not isinstance(error, BadRequestError | ConfigurationError | UsageError)
 
 
 def _is_about_the_line(error: HolySheepError) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import queue
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from typing import Any
@@ -23,7 +24,7 @@ from .tool_calls import ToolCalls
 from .tools import Tool, make_tool
 from .view import captured_output, open_view
 from .view.markdown import strip_fence
-from .wire.chat_completions import messages_from_turns
+from .wire.chat_completions import continuation, messages_from_turns
 
 
 class Chat:
@@ -88,6 +89,9 @@ class Chat:
         tools: Iterable[Callable[..., Any] | Tool] = (),
         approve: str | None = None,
         max_rounds: int | None = None,
+        fallback: str | None = None,
+        record: str | os.PathLike[str] | None = None,
+        replay: str | os.PathLike[str] | None = None,
         answer_format: str = "markdown",
         cell: str | None = None,
         afresh: bool = False,
@@ -101,6 +105,9 @@ class Chat:
         """Sends a prompt with the conversation above it; the answer streams while you go on.
 
         tools         functions for this prompt, besides the chat's
+        fallback      the model that is asked where this one cannot answer; the settings' where None
+        record        a file that gets what is sent and what comes, without the key
+        replay        such a file, played instead of asking: it needs neither key nor network
         cell          the cell that asks: asking again from it replaces its exchange
         afresh        leaves out what was said above
         live          keeps the widget instead of freezing it into markdown
@@ -122,6 +129,10 @@ class Chat:
             base_url or self.base_url,
             api_key_name or self.api_key_name,
             has_tools=bool(offered),
+            model=asked,
+            fallback=fallback,
+            record=record,
+            replay=replay,
         )
         policy = approve or self.approve or self.settings.approve
         if policy not in POLICIES:
@@ -144,17 +155,22 @@ class Chat:
             answer_format=answer_format,
             label=label,
             cell=exchange.key,
+            replayed_from=route.cassette.path.name if route.cassette is not None else "",
         )
         view = open_view(live=live, hidden=not show, shows_error=shows_error)
-        approvals = Approvals(
-            policy, self._always, self.settings.approval_timeout_s, lambda: view is not None and view.can_ask
-        )
+        approvals = Approvals(policy, self._always, self.settings.approval_timeout_s, lambda: run.can_ask)
         calls = self._tool_calls(route, asked, offered, approvals) if offered else None
         rounds = max_rounds or self.max_rounds or self.settings.max_rounds
         run = Run(
             request,
             turns,
-            lambda: agent.converse(route.lines(asked, messages, sent), calls, rounds),
+            lambda turn: agent.converse(
+                route.lines(asked, messages + continuation(turn.parts), sent),
+                calls,
+                rounds,
+                self.settings.retries(),
+                turn.next_call_index,
+            ),
             _read_json if answer_format == "json" else str,
             approvals,
         )
@@ -166,11 +182,8 @@ class Chat:
     def _tool_calls(self, route: Route, model: str, tools: dict[str, Tool], approvals: Approvals) -> ToolCalls:
         main_thread.remember()
 
-        def secrets() -> dict[str, str]:
-            return {route.endpoint.read_key(): f"({route.endpoint.api_key_name})"}
-
         takes_images = self.settings.takes_images(model)
-        return ToolCalls(tools, approvals, execute_with(captured_output, secrets, takes_images=takes_images))
+        return ToolCalls(tools, approvals, execute_with(captured_output, route.secrets, takes_images=takes_images))
 
     async def stream(self, prompt: str, **options: Any) -> AsyncGenerator[Event, None]:
         """The events of the answer, as they come. Takes what `ask` takes; shows nothing unless told.
@@ -276,10 +289,16 @@ def _plain_run(
     parameters: dict[str, Any],
 ) -> Run:
     """A run without a conversation and without a view, not started."""
-    route = open_route(settings or Settings(), transport)
+    settings = settings or Settings()
+    route = open_route(settings, transport)
     body = route.request_body(model, messages, parameters)
     request = Request(prompt="", model=model, body=body, host=route.host, transport=route.protocol)
-    return Run(request, [Turn("assistant")], lambda: agent.converse(route.lines(model, messages, parameters)))
+
+    def answer(turn: Turn) -> AsyncGenerator[Event, None]:
+        lines = route.lines(model, messages + continuation(turn.parts), parameters)
+        return agent.converse(lines, retries=settings.retries())
+
+    return Run(request, [Turn("assistant")], answer)
 
 
 def _event_queue() -> tuple[asyncio.Queue[Event | None], Callable[[Event | None], None]]:

@@ -1,9 +1,10 @@
-"""`holysheep-nb`: the built-in model on a terminal, and the demo in JupyterLab."""
+"""`holysheep-nb`: the built-in model on a terminal, the demo in JupyterLab, and the move of code to HolySheep."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,17 +15,24 @@ from holysheep_nb.version import __version__
 
 ANY_SCRIPT = Path()
 """`--script` without a file: the script engine that says what it was told."""
+NEWEST_JOURNAL = Path()
+"""`--rollback` without a journal: the newest of files below the current folder."""
+FOUND = 3
+"""The exit code of `migrate` without `--write`, when there is something to move or to look at."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `holysheep-nb ARGV`.
 
-    The exit code is 0, 1 after an error (one sentence on stderr), or 2 for wrong usage.
+    The exit code is 0, 1 after an error (one sentence on stderr), or 2 for wrong usage; `migrate` that only looks
+    gives 3 when it found something.
     """
     arguments = _parser().parse_args(argv)
     try:
         if arguments.command == "serve":
             _serve(arguments)
+        elif arguments.command == "migrate":
+            return _migrate(arguments)
         else:
             _demo(arguments)
     except HolySheepError as error:
@@ -74,6 +82,48 @@ def _demo(arguments: argparse.Namespace) -> None:
     )
 
 
+def _migrate(arguments: argparse.Namespace) -> int:
+    from holysheep_nb.migrate import plan, write
+    from holysheep_nb.migrate.report import colour
+
+    if arguments.rollback is not None:
+        return _roll_back(arguments)
+    if not arguments.paths:
+        raise UsageError("Name the files or folders to look at, as in: holysheep-nb migrate src notebooks.")
+    base_url = {} if arguments.base_url is None else {"base_url": arguments.base_url}
+    report = plan(arguments.paths, models=arguments.models, **base_url)
+    journal = write(report) if arguments.writes else None
+    if arguments.is_json:
+        print(json.dumps({**report.to_dict(), "diff": report.diff(), "journal": journal and str(journal)}), flush=True)
+    else:
+        if not arguments.writes:
+            is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
+            print(colour(report.diff()) if is_coloured else report.diff(), end="")
+        print(report.to_text(), end="")
+        if journal is not None:
+            print(f"Written. To go back: holysheep-nb migrate --rollback {journal}")
+        elif report.changes:
+            print("Nothing was written: --write does it.")
+    return FOUND if report.findings and not arguments.writes else 0
+
+
+def _roll_back(arguments: argparse.Namespace) -> int:
+    from holysheep_nb.migrate import roll_back
+
+    if arguments.paths or arguments.writes:
+        raise UsageError("--rollback takes a journal, and neither paths nor --write.")
+    done = roll_back(None if arguments.rollback == NEWEST_JOURNAL else arguments.rollback)
+    if arguments.is_json:
+        refused = [{"path": str(each.path), "diff": each.diff} for each in done.refused]
+        print(json.dumps({"restored": [str(path) for path in done.restored], "refused": refused}), flush=True)
+    else:
+        for path in done.restored:
+            print(f"Restored: {path}")
+        for each in done.refused:
+            print(f"Left as it is, for it was edited or moved since: {each.path}\n{each.diff}", end="")
+    return 1 if done.refused else 0
+
+
 def _engine(arguments: argparse.Namespace) -> Literal["smollm2", "script"]:
     """The engine that is meant: a script asks for the script engine."""
     if arguments.script is not None and arguments.engine == "smollm2":
@@ -117,6 +167,28 @@ def _parser() -> argparse.ArgumentParser:
         help="the folder to work in (default: ./%(default)s)",
     )
     demo.add_argument("--notebook", type=Path, help="another notebook to copy and open")
+
+    migrate = commands.add_parser(
+        "migrate",
+        help="move scripts and notebooks to HolySheep, and back",
+        description="Finds uses of other model APIs in .py and .ipynb files, shows how they would change, and with "
+        "--write changes them. The exit code is 3 if something was found and nothing written.",
+    )
+    migrate.add_argument("paths", type=Path, nargs="*", metavar="PATH", help="files and folders to look at")
+    migrate.add_argument("--write", dest="writes", action="store_true", help="rewrite the files, and keep a journal")
+    migrate.add_argument(
+        "--models", type=Path, metavar="FILE", help='a JSON table of model names, as in {"gpt-4": "gpt-4.1"}'
+    )
+    migrate.add_argument("--base-url", metavar="URL", help="where rewritten code goes (default: HolySheep)")
+    migrate.add_argument(
+        "--rollback",
+        type=Path,
+        nargs="?",
+        const=NEWEST_JOURNAL,
+        metavar="JOURNAL",
+        help="put back what --write changed; without JOURNAL, the newest below this folder",
+    )
+    migrate.add_argument("--json", dest="is_json", action="store_true", help="JSON on stdout")
     return parser
 
 
@@ -130,7 +202,8 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const=ANY_SCRIPT,
         metavar="FILE",
-        help="play this JSON script, recorded .sse stream or text; without FILE, repeat what was said",
+        help="play this JSON script, recorded .sse stream or text; without FILE, repeat what was said. "
+        "What a script says, tool calls too, is in the docstring of holysheep_nb.local.script_file",
     )
 
 

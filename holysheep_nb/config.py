@@ -12,6 +12,7 @@ from traitlets import Enum, Float, Int, List, Unicode
 from traitlets.config import Configurable
 
 from .errors import ConfigurationError, MissingKeyError
+from .retries import Retries
 
 DEFAULT_BASE_URL = "https://api.holysheep.ai/v1"
 DEFAULT_WS_URL = "wss://stream.holysheep.ai/v1"
@@ -84,6 +85,19 @@ class Settings(Configurable):
         ["gpt-4o*", "gpt-4.1*", "gpt-5*", "o3*", "o4*", "claude-*", "gemini-*"],
         help="Patterns of the models that take images, such as the figures that tools return.",
     ).tag(config=True)
+    max_attempts = Int(
+        5, min=1, help="How often a request is made that fails before anything came, the first time included."
+    ).tag(config=True)
+    max_retry_wait_s = Float(60.0, min=0.0, help="Longest wait before a request is made again, in seconds.").tag(
+        config=True
+    )
+    fallback_model = Unicode("", help="Model that is asked where the one that was asked for cannot answer.").tag(
+        config=True
+    )
+    fallback_base_url = Unicode("", help="Address, up to /v1, of a second endpoint for the fallback.").tag(config=True)
+    fallback_api_key_name = Unicode("", help="Environment variable that holds the key of the second endpoint.").tag(
+        config=True
+    )
     connect_timeout_s = Float(10.0, min=0.1, help="Seconds until a connection stands.").tag(config=True)
     idle_timeout_s = Float(
         120.0,
@@ -125,6 +139,19 @@ class Settings(Configurable):
                 f"{urlsplit(asked).netloc} with --api-key-name."
             )
         return Endpoint(asked, api_key_name or self.api_key_name)
+
+    def fallback(self, model: str | None, asked: str) -> tuple[Endpoint, str] | None:
+        """Where to go and which model to ask where `asked` cannot answer, or None. Raises `ConfigurationError`."""
+        chosen = model or self.fallback_model.strip()
+        if self.fallback_base_url.strip():
+            if not self.fallback_api_key_name:
+                raise ConfigurationError("A second endpoint needs a key of its own: set fallback_api_key_name.")
+            return Endpoint(check_base_url(self.fallback_base_url), self.fallback_api_key_name), chosen or asked
+        return (self.endpoint(), chosen) if chosen and chosen != asked else None
+
+    def retries(self) -> Retries:
+        """How a request that failed before anything came is made again."""
+        return Retries(self.max_attempts, self.max_retry_wait_s)
 
     def knows_ws_endpoint(self) -> bool:
         """True if there is an address of a WebSocket that belongs to the settings' host, or was given."""

@@ -24,10 +24,11 @@ from .events import (
     ToolFinished,
     ToolStarted,
     TurnFinished,
+    TurnResumed,
     TurnStarted,
     UsageReported,
 )
-from .parts import Part, ReasoningPart, TextPart, ToolCallPart, ToolResultPart, part_from_dict
+from .parts import Part, ReasoningPart, SeamPart, TextPart, ToolCallPart, ToolResultPart, part_from_dict
 
 Op: TypeAlias = list[Any]
 Role: TypeAlias = Literal["user", "assistant"]
@@ -35,14 +36,19 @@ Role: TypeAlias = Literal["user", "assistant"]
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens as the server counted them."""
+    """Tokens as the server counted them. `is_estimate` is True where it said nothing, or not all."""
 
     input_tokens: int
     output_tokens: int
+    is_estimate: bool = False
 
-    def to_dict(self) -> dict[str, int]:
+    def __str__(self) -> str:
+        return f"{'≈ ' if self.is_estimate else ''}{self.input_tokens:,} + {self.output_tokens:,} tokens"
+
+    def to_dict(self) -> dict[str, Any]:
         """As JSON."""
-        return {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
+        counted = {"input_tokens": self.input_tokens, "output_tokens": self.output_tokens}
+        return {**counted, "is_estimate": True} if self.is_estimate else counted
 
 
 @dataclass(slots=True)
@@ -80,6 +86,11 @@ class Turn:
         """The calls, by the index that its events give them."""
         return {index: self._call(index)[1] for index in self._calls}
 
+    @property
+    def next_call_index(self) -> int:
+        """What the events of a call that is new may give as its index."""
+        return max(self._calls, default=-1) + 1
+
     def apply(self, event: Event) -> list[Op]:
         """Folds one event in, and says what changed."""
         match event:
@@ -100,8 +111,12 @@ class Turn:
             case TurnFinished(reason):
                 self.finish_reason = reason
                 return self.close()
-            case RouteChanged(reason):
-                self.route_changed = reason
+            case TurnResumed(reason):
+                self.finish_reason = None
+                return self._open(SeamPart(reason)) if self.parts else []
+            case RouteChanged(to, reason, model):
+                self.route_changed = f"{to}: {reason}"
+                self.model = model or self.model
             case PayloadSkipped(reason):
                 self.skipped.append(reason)
         return []

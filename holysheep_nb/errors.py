@@ -12,6 +12,8 @@ HolySheepError
 │   └── StatusError                an HTTP status other than 200, its body still without meaning
 ├── ProtocolError              what came is not what the protocol says
 ├── ToolArgumentsError         the arguments of a call are not what the tool takes
+├── McpServerError             an MCP server does not start, has ended, or says that a call failed
+├── AnswerTooLongError         more came than this package takes
 ├── AnswerFormatError          the answer is whole, but not in the format that was asked for
 └── APIError                   the server said no
     ├── AuthenticationError        401, 403
@@ -95,12 +97,25 @@ class ToolArgumentsError(HolySheepError):
     """The arguments of a call are not what the tool takes; the tool was not called."""
 
 
+class AnswerTooLongError(HolySheepError):
+    """More came than this package takes; what came is kept."""
+
+
+class McpServerError(HolySheepError):
+    """An MCP server does not start, has ended, or says that a call failed. `details` is the end of its stderr."""
+
+
 class AnswerFormatError(HolySheepError):
     """The answer is whole, but not in the format that was asked for; its text is kept."""
 
 
 class APIError(HolySheepError):
-    """The server said no. `status_code` is 0 for an error object inside a stream."""
+    """The server said no. `status_code` is 0 for an error object inside a stream.
+
+    `retry_after_s` is how long the server asks to wait, or None.
+    """
+
+    retry_after_s: float | None = None
 
     def __init__(self, sentence: str, *, status_code: int = 0, code: Any = None, details: str = "") -> None:
         super().__init__(sentence, details=details)
@@ -129,9 +144,7 @@ class BadRequestError(APIError):
 
 
 class RateLimitError(APIError):
-    """429: too many requests. `retry_after_s` is what the server asked for, or None."""
-
-    retry_after_s: float | None = None
+    """429: too many requests."""
 
 
 class ServerError(APIError):

@@ -89,8 +89,37 @@ class UsageReported:
 
 
 @dataclass(frozen=True, slots=True)
+class RetryScheduled:
+    """The request failed before anything came, and is made again in `seconds`.
+
+    problem    what happened, in a word or two: "429", "no connection"
+    attempt    which one comes next: 2 is the first retry
+    attempts   how many there are at most
+    """
+
+    problem: str
+    seconds: float
+    attempt: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
 class RouteChanged:
-    """The first way to the model could not be opened, and another is taken. `reason` is the sentence that says why."""
+    """The way to the model failed before anything came, and another is taken.
+
+    to       in words: "over SSE", "answered by gpt-4.1-mini"
+    reason   the sentence that says why
+    model    the model that is asked from now on, "" if it is the same
+    """
+
+    to: str
+    reason: str
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnResumed:
+    """A turn that was cut off goes on. `reason` is the sentence that says what had ended it."""
 
     reason: str
 
@@ -118,7 +147,9 @@ Event: TypeAlias = (
     | ToolStarted
     | ToolFinished
     | UsageReported
+    | RetryScheduled
     | RouteChanged
+    | TurnResumed
     | PayloadSkipped
     | TurnFinished
 )

@@ -14,7 +14,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from .content import Content, to_content
-from .errors import UsageError
+from .errors import McpServerError, UsageError
 from .kernel import InterruptedCallError, main_thread, run_in_own_thread
 from .tool_calls import Execute, Result
 from .tools import Tool
@@ -55,8 +55,8 @@ def _result(call: asyncio.Future[Content]) -> Result:
         content = call.result()
     except InterruptedCallError:
         return Result("The person interrupted the call.", "stopped")
-    except UsageError as error:
-        return Result(str(error), "error")
+    except (McpServerError, UsageError) as error:
+        return Result(str(error), "error", details=error.details)
     except Exception as error:
         return Result(_told(error), "error", details=_traceback(error))
     return Result(content.text, images=content.images)
@@ -77,6 +77,8 @@ async def _call(
         with _no_exit():
             return to_content(await tool.function(*arguments, **named))
 
+    if tool.runs_on_stream_thread:
+        return await call_async()
     if tool.is_async:
         return await main_thread.run_async(call_async)
     if tool.runs_in_thread:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -15,6 +15,7 @@ from .chat import Chat
 from .config import Settings
 from .errors import HolySheepError, UsageError, show_briefly
 from .kernel import MagicAwaiter, stream_thread, wait_blocking, wait_ticking
+from .mcp.servers import servers
 from .options import CellOptions, nearest, parse_cell_line
 from .run import Run
 from .verbs import Verbs
@@ -77,7 +78,12 @@ class HolySheepMagics(Magics, Settings):
             if cell is None:
                 later = self.verbs.do(line)
                 if later is not None:
-                    later.then(wait_blocking(stream_thread.submit(later.work)))
+                    try:
+                        result = wait_blocking(stream_thread.submit(later.work))
+                    except (KeyboardInterrupt, asyncio.CancelledError):
+                        later.interrupted()
+                        raise
+                    later.then(result)
                 return None
             options = parse_cell_line(line)
             run = self._ask(options, cell)
@@ -115,6 +121,7 @@ class HolySheepMagics(Magics, Settings):
             try:
                 result = await wait_ticking(stream_thread.submit(later.work))
             except asyncio.CancelledError:
+                later.interrupted()
                 raise Interrupted("The wait was interrupted.") from None
             later.then(result)
 
@@ -131,9 +138,12 @@ class HolySheepMagics(Magics, Settings):
             base_url=options.api_base,
             api_key_name=options.api_key_name,
             transport=options.transport,
-            tools=[self._function(name) for name in options.tools],
+            tools=self._tools(options.tools),
             approve=options.approve,
             max_rounds=options.max_rounds,
+            fallback=options.fallback,
+            record=options.record,
+            replay=options.replay,
             answer_format=options.answer_format,
             cell=self._cell_id,
             afresh=options.is_new,
@@ -146,6 +156,25 @@ class HolySheepMagics(Magics, Settings):
             self.shell.user_ns[options.out] = run
         return run
 
+    def _tools(self, names: Iterable[str]) -> list[Any]:
+        """What the names stand for, each tool once: functions of the notebook, and tools of MCP servers."""
+        found: list[Any] = []
+        for name in names:
+            of_server = servers.find_tools(name)
+            offered = [self._function(name)] if of_server is None else of_server
+            if of_server is not None and self._is_function(name):
+                raise UsageError(
+                    f"{name!r} is a function of this notebook and an MCP server's too: give one of them another name."
+                )
+            found += [each for each in offered if not any(each is other for other in found)]
+        return found
+
+    def _is_function(self, name: str) -> bool:
+        try:
+            return callable(self._function(name))
+        except UsageError:
+            return False
+
     def _function(self, name: str) -> Any:
         """The function of the notebook, or of a module or object in it, that is called `name`."""
         root, *rest = name.split(".")
@@ -155,7 +184,7 @@ class HolySheepMagics(Magics, Settings):
             functions = [key for key, value in self.shell.user_ns.items() if callable(value) and key[0] != "_"]
             raise UsageError(
                 f"There is no function {name!r} in this notebook: run the cell that defines it."
-                f"{nearest(name, functions)}"
+                f"{nearest(name, [*functions, *servers])}"
             ) from None
 
     def _conclude(self, run: Run, options: CellOptions) -> None:

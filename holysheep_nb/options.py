@@ -30,6 +30,9 @@ _NOT_PARAMETERS = frozenset(
         "tools",
         "approve",
         "max_rounds",
+        "fallback",
+        "record",
+        "replay",
         "answer_format",
         "cell",
         "afresh",
@@ -61,6 +64,9 @@ class CellOptions:
     api_base: str | None = None
     api_key_name: str | None = None
     label: str = ""
+    fallback: str | None = None
+    record: str | None = None
+    replay: str | None = None
     is_background: bool = False
     is_new: bool = False
     is_live: bool = False
@@ -106,6 +112,9 @@ def _build_parser() -> _Parser:
     add("--new", action="store_true", help="leave out the cells above")
     add("--live", action="store_true", help="keep the widget instead of freezing it into markdown")
     add("--no-raise", action="store_true", help="an error does not fail the cell")
+    add("--fallback", metavar="MODEL", help="the model that is asked where this one cannot answer")
+    add("--record", metavar="FILE", help="write what is sent and what comes into a file, without the key")
+    add("--replay", metavar="FILE", help="play such a file instead of asking; needs neither key nor network")
     add("--transport", choices=TRANSPORTS, help="how the answer comes; ws is a WebSocket")
     add("--api-base", metavar="URL", help="another endpoint; needs --api-key-name")
     add("--api-key-name", metavar="ENV", help="environment variable that holds the key")
@@ -171,6 +180,9 @@ def parse_cell_line(line: str) -> CellOptions:
         api_base=found.api_base,
         api_key_name=found.api_key_name,
         label=found.label,
+        fallback=found.fallback,
+        record=found.record,
+        replay=found.replay,
         is_background=found.bg,
         is_new=found.new,
         is_live=found.live,

@@ -165,7 +165,19 @@ class ToolResultPart(_GrowingPart):
         }
 
 
-Part: TypeAlias = TextPart | ReasoningPart | ToolCallPart | ToolResultPart
+class SeamPart(_GrowingPart):
+    """Where an answer was cut off and resumed. `text` says what had ended it."""
+
+    type = "seam"
+    __slots__ = ()
+
+    @property
+    def text(self) -> str:
+        """The sentence."""
+        return self.read()
+
+
+Part: TypeAlias = TextPart | ReasoningPart | ToolCallPart | ToolResultPart | SeamPart
 
 
 def part_from_dict(data: dict[str, Any]) -> Part:
@@ -173,6 +185,8 @@ def part_from_dict(data: dict[str, Any]) -> Part:
     match data["type"]:
         case "text":
             return TextPart(data["text"])
+        case "seam":
+            return SeamPart(data["text"])
         case "reasoning":
             return ReasoningPart(data["text"], data.get("seconds"))
         case "tool_call":

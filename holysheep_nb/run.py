@@ -5,37 +5,56 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import json
 import logging
-import time
 from collections.abc import AsyncGenerator, Callable, Generator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
 from .approvals import Approvals, Decision
 from .conversation import Op, Turn, Usage
-from .errors import AnswerFormatError, HolySheepError, TransportError, show_briefly
+from .errors import (
+    AnswerFormatError,
+    AnswerTooLongError,
+    HolySheepError,
+    ProtocolError,
+    TransportError,
+    UsageError,
+    show_briefly,
+)
 from .events import (
     ApprovalRequested,
     Event,
     ReasoningDelta,
+    RetryScheduled,
+    RouteChanged,
     TextDelta,
     ToolCallDelta,
     ToolFinished,
     ToolStarted,
     TurnFinished,
+    TurnResumed,
+    UsageReported,
 )
 from .kernel import stream_thread, wait_blocking, wait_ticking
 from .parts import ToolCallPart
+from .timing import Timing, estimate_tokens
 
 _log = logging.getLogger(__name__)
 
-State: TypeAlias = Literal["connecting", "streaming", "waiting", "complete", "stopped", "truncated", "failed"]
+State: TypeAlias = Literal[
+    "connecting", "retrying", "streaming", "waiting", "complete", "stopped", "truncated", "failed"
+]
 TERMINAL_STATES: frozenset[State] = frozenset({"complete", "stopped", "truncated", "failed"})
+MAX_ANSWER_CHARACTERS = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked, and how. `body` is the JSON sent; it holds no key."""
+    """What was asked, and how. `body` is the JSON sent; it holds no key.
+
+    `replayed_from` is the name of the cassette that answered in place of `host`, or "".
+    """
 
     prompt: str
     model: str
@@ -46,38 +65,7 @@ class Request:
     label: str = ""
     cell: str = ""
     transport: str = "sse"
-
-
-@dataclass(slots=True)
-class Timing:
-    """Seconds since the run began, on a monotonic clock."""
-
-    started: float = field(default_factory=time.monotonic)
-    first_delta_s: float | None = None
-    last_delta_s: float | None = None
-    total_s: float | None = None
-    deltas: int = 0
-
-    @property
-    def seconds(self) -> float:
-        """How long it took, or has taken so far."""
-        return self.total_s if self.total_s is not None else time.monotonic() - self.started
-
-    @property
-    def deltas_per_s(self) -> float | None:
-        """Fragments a second while they came; most servers send one token in each."""
-        if self.first_delta_s is None or self.last_delta_s is None or self.deltas < 2:
-            return None
-        streaming_s = self.last_delta_s - self.first_delta_s
-        return (self.deltas - 1) / streaming_s if streaming_s > 0 else None
-
-    def note_delta(self) -> None:
-        """One more fragment has come."""
-        now = time.monotonic() - self.started
-        if self.first_delta_s is None:
-            self.first_delta_s = now
-        self.last_delta_s = now
-        self.deltas += 1
+    replayed_from: str = ""
 
 
 class View(Protocol):
@@ -113,13 +101,16 @@ class Run:
     Await it, or call `result()` in synchronous code; `stop()` ends it and keeps what came.
     `turn` is the answer, `turns` prompt and answer. `value` is the answer as the asked format reads it.
     `error` is what ended it, or None. `ended` is a future that is done when the status is final.
+    `retries` are the requests that were made again. `resume()` goes on with an answer that was cut off.
+
+    `answer` gives the events that follow on a turn, which is empty unless the run is resumed.
     """
 
     def __init__(
         self,
         request: Request,
         turns: list[Turn],
-        answer: Callable[[], AsyncGenerator[Event, None]],
+        answer: Callable[[Turn], AsyncGenerator[Event, None]],
         read_value: Callable[[str], Any] = str,
         approvals: Approvals | None = None,
     ) -> None:
@@ -129,6 +120,8 @@ class Run:
         self.error: HolySheepError | None = None
         self.timing = Timing()
         self.value: Any = None
+        self.retries: list[RetryScheduled] = []
+        self.next_attempt_s: float | None = None
         self._answer = answer
         self._read_value = read_value
         self.approvals = approvals or Approvals()
@@ -137,6 +130,8 @@ class Run:
         self.ended: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._task: asyncio.Task[None] | None = None
         self._stop_reason = ""
+        self._resumed_after = ""
+        self._usage_before = Usage(0, 0)
 
     # What it gave
 
@@ -162,7 +157,7 @@ class Run:
 
     @property
     def usage(self) -> Usage | None:
-        """Tokens as the server counted them; None until it says."""
+        """Tokens as the server counted them; None until it says. What it did not count is estimated at the end."""
         return self.turn.usage
 
     @property
@@ -174,6 +169,11 @@ class Run:
     def complete(self) -> bool:
         """True if the server said that the answer is whole."""
         return self.status == "complete"
+
+    @property
+    def can_ask(self) -> bool:
+        """True if a person can be asked to approve a call."""
+        return any(view.can_ask for view in self._views)
 
     @property
     def what_is_kept(self) -> str:
@@ -201,6 +201,30 @@ class Run:
         self._views += views
         for view in views:
             view.begin(self)
+        stream_thread.call(self._launch)
+        return self
+
+    def resume(self, *views: View) -> Run:
+        """Goes on with an answer that was cut off or stopped, from what there is. Returns itself.
+
+        It is shown by `views`, or where it was before. Raises `UsageError` if there is nothing to resume.
+        """
+        if not self.is_finished:
+            raise UsageError("The answer still streams: there is nothing to resume.")
+        if self.complete:
+            raise UsageError("The answer is complete: there is nothing to resume.")
+        self._resumed_after = str(self.error) if self.error is not None else f"The answer was {self.status}."
+        self._usage_before = self.usage or Usage(0, 0)
+        self.error, self._stop_reason, self._task = None, "", None
+        self.ended = concurrent.futures.Future()
+        self.timing.go_on()
+        self.status = "connecting"
+        if views:
+            self._views = list(views)
+            for view in views:
+                view.begin(self)
+        else:
+            stream_thread.call(self._tell_views, "change_status")
         stream_thread.call(self._launch)
         return self
 
@@ -281,6 +305,12 @@ class Run:
             self._finish("stopped")
             return
         self._task = asyncio.get_running_loop().create_task(self._drive())
+        self._task.add_done_callback(self._finish_undriven)
+
+    def _finish_undriven(self, task: asyncio.Task[None]) -> None:
+        """A task that is cancelled before its first step never comes to its own end."""
+        if task is self._task and not self.is_finished:
+            self._finish("stopped")
 
     def _cancel(self, reason: str) -> None:
         if self.is_finished or self._stop_reason:
@@ -291,7 +321,9 @@ class Run:
 
     async def _drive(self) -> None:
         try:
-            async with contextlib.aclosing(self._answer()) as events:
+            async with contextlib.aclosing(self._answer(self.turn)) as events:
+                if self._resumed_after:
+                    self._take(TurnResumed(self._resumed_after))
                 async for event in events:
                     self._take(event)
             self.value = self._read_value(self.text)
@@ -313,10 +345,19 @@ class Run:
             self._fail(failure)
 
     def _take(self, event: Event) -> None:
-        if isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
-            self.timing.note_delta()
-            if self.status == "connecting":
-                self._change_status("streaming")
+        match event:
+            case TextDelta(text) | ReasoningDelta(text) | ToolCallDelta(_, text):
+                self._take_delta(text)
+            case UsageReported(input_tokens, output_tokens):
+                before = self._usage_before
+                event = UsageReported(before.input_tokens + input_tokens, before.output_tokens + output_tokens)
+                self.timing.note_count()
+            case RetryScheduled():
+                self.retries.append(event)
+                self.next_attempt_s = self.timing.seconds + event.seconds
+                self._change_status("retrying")
+            case RouteChanged():
+                self._change_status("connecting")
         ops = self.turn.apply(event)
         if ops:
             self._tell_views("update", ops)
@@ -326,8 +367,17 @@ class Run:
         for listener in tuple(self._listeners):
             listener(event)
 
+    def _take_delta(self, text: str) -> None:
+        self.timing.note_delta(len(text))
+        if self.timing.characters > MAX_ANSWER_CHARACTERS:
+            limit = MAX_ANSWER_CHARACTERS // 2**20
+            raise AnswerTooLongError(f"The answer is longer than {limit} million characters.")
+        if self.status in ("connecting", "retrying"):
+            self._change_status("streaming")
+
     def _change_status(self, state: State) -> None:
-        if self.status != state:
+        # Each retry has a line of its own.
+        if self.status != state or state == "retrying":
             self.status = state
             self._tell_views("change_status")
 
@@ -335,14 +385,15 @@ class Run:
         self.error = error
         if not self.turn.parts:
             return self._finish("failed")
-        if not isinstance(error, TransportError):
+        if not isinstance(error, TransportError | ProtocolError | AnswerTooLongError):
             return self._finish("failed")
         kept = f"what came is kept ({len(self.text):,} characters)"
         error.args = (f"{str(error).rstrip('.')}: the answer is cut off, and {kept}.",)
         return self._finish("truncated")
 
     def _finish(self, state: State) -> None:
-        self.timing.total_s = time.monotonic() - self.timing.started
+        self.timing.end()
+        self._count_the_rest()
         if self.turn.finish_reason is None and (ops := self.turn.apply(TurnFinished(state))):
             self._tell_views("update", ops)
         self.status = state
@@ -350,6 +401,15 @@ class Run:
         for listener in tuple(self._listeners):
             listener(None)
         self.ended.set_result(None)
+
+    def _count_the_rest(self) -> None:
+        """What came and the server did not count, as of an answer that was cut off, costs all the same."""
+        tokens = self.timing.uncounted_tokens
+        if not tokens:
+            return
+        counted = self.turn.usage or Usage(estimate_tokens(len(json.dumps(self.request.body.get("messages", [])))), 0)
+        self.turn.usage = Usage(counted.input_tokens, counted.output_tokens + tokens, is_estimate=True)
+        self.timing.note_count()
 
     def _tell_views(self, method: str, *arguments: Any) -> None:
         for view in tuple(self._views):

@@ -6,16 +6,19 @@ import asyncio
 import os
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.interactiveshell import InteractiveShell
 
 from .chat import Chat
-from .config import Settings
+from .config import DEFAULT_KEY_NAME, Settings
 from .errors import UsageError
+from .mcp.servers import servers
+from .mcp.verb import read_mcp_line
 from .options import nearest, usage
 from .version import __version__
-from .view import show_run, show_text
+from .view import open_view, show_run, show_text
 
 if TYPE_CHECKING:
     from .local.process import EngineName, Gateway
@@ -26,10 +29,11 @@ _PROGRESS_STEP_BYTES = 2_000_000
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """What a verb does on the stream thread, and what it does here with the result."""
+    """What a verb does on the stream thread, what it does here with the result, and when the wait is interrupted."""
 
     work: Coroutine[Any, Any, Any]
     then: Callable[[Any], None]
+    interrupted: Callable[[], None] = lambda: None
 
 
 class Verbs:
@@ -44,6 +48,7 @@ class Verbs:
 
     def close(self) -> None:
         """Ends what a verb has started."""
+        servers.close()
         self._leave_local(quietly=True)
 
     def do(self, line: str) -> Later | None:
@@ -54,7 +59,8 @@ class Verbs:
             raise UsageError(
                 f"There is no %holysheep {verb}.{nearest(verb, sorted(verbs))} `%holysheep help` lists the verbs."
             )
-        return verbs[verb](words)
+        # What is in quotes stays as it is.
+        return verbs[verb](line.split(maxsplit=1)[1:] if verb == "mcp" else words)
 
     def _all(self) -> dict[str, Callable[[list[str]], Later | None]]:
         """What `%holysheep` can do, by name. The first line of each docstring is its help."""
@@ -65,8 +71,10 @@ class Verbs:
             "stop": self._stop,
             "wait": self._wait,
             "show": self._show,
+            "resume": self._resume,
             "reset": self._reset,
             "local": self._local,
+            "mcp": self._mcp,
             "version": self._version,
         }
 
@@ -136,6 +144,26 @@ class Verbs:
             raise UsageError(f"No answer has the label {label!r}." if label else "There is no answer yet.")
         show_run(self._shell, runs[-1])
 
+    def _resume(self, words: list[str]) -> Later:
+        """[LABEL] go on with an answer that was cut off or stopped"""
+        label = " ".join(words)
+        runs = [run for run in self._chat.runs if not label or run.request.label == label]
+        cut = [run for run in runs if run.is_finished and not run.complete]
+        if not cut:
+            raise UsageError(f"No answer {f'with the label {label!r} ' if label else ''}was cut off.")
+        run = cut[-1]
+        view = open_view()
+        run.resume(*([view] if view is not None else []))
+
+        async def work() -> None:
+            await asyncio.wrap_future(run.ended)
+
+        def conclude(_: None) -> None:
+            run.conclude()
+            run.raise_error()
+
+        return Later(work(), conclude, run.stop)
+
     def _reset(self, _words: list[str]) -> None:
         """forget the conversation; outputs stay"""
         count = len(self._chat.conversation.exchanges)
@@ -146,19 +174,31 @@ class Verbs:
         """the version of this extension"""
         show_text(self._shell, f"holysheep_nb {__version__}")
 
+    def _mcp(self, words: list[str]) -> Later:
+        """[add|list|remove|restart] servers whose tools `-T NAME` offers to a model"""
+        keys = {DEFAULT_KEY_NAME, _LOCAL_KEY_NAME, self._settings.api_key_name}
+
+        def show(text: str) -> None:
+            show_text(self._shell, text)
+
+        return Later(read_mcp_line(" ".join(words), keys), show)
+
     def _local(self, words: list[str]) -> Later | None:
-        """[script|stop] answer with the small built-in model, on this machine, without a key"""
+        """[script [FILE]|stop] answer with the small built-in model, or play a script, without a key"""
+        engine: EngineName = "smollm2"
+        script: Path | None = None
         match words:
             case []:
-                engine: EngineName = "smollm2"
-            case ["script"]:
+                pass
+            case ["script", *parts]:
                 engine = "script"
+                script = Path(" ".join(parts).strip("\"'")).expanduser() if parts else None
             case ["stop"]:
                 self._leave_local()
                 return None
             case _:
                 raise UsageError(f"%holysheep local takes script or stop, and {' '.join(words)!r} is neither.")
-        progress = show_text(self._shell, "Starting the built-in model ...")
+        progress = show_text(self._shell, f"Starting the {'script' if engine == 'script' else 'built-in model'} ...")
         noted = [-_PROGRESS_STEP_BYTES]
 
         def note(done: int, total: int) -> None:
@@ -178,12 +218,13 @@ class Verbs:
             }
             self._settings_before_local = {name: getattr(self._settings, name) for name in local}
             self._change_settings(local)
-            progress(f"{self._settings.model} answers from this machine. `%holysheep local stop` ends that.")
+            answers = "answers" if script is None else f"plays {script.name}"
+            progress(f"{self._settings.model} {answers} from this machine. `%holysheep local stop` ends that.")
 
         async def work() -> Any:
             from .local.process import start_gateway
 
-            return await asyncio.to_thread(start_gateway, engine, on_progress=note)
+            return await asyncio.to_thread(start_gateway, engine, script=script, on_progress=note)
 
         return Later(work(), use)
 

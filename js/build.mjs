@@ -2,9 +2,12 @@
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { gzipSync } from "node:zlib";
 import * as esbuild from "esbuild";
 
 const OUT = "../holysheep_nb/static";
+/** What a kernel sends once to each page, gzipped. */
+const MAX_GZIPPED_BYTES = 120 * 1024;
 
 async function filesIn(folder, ending) {
   const entries = await readdir(folder, { withFileTypes: true, recursive: true });
@@ -34,6 +37,13 @@ const styleAsText = {
     });
   },
 };
+
+async function checkSize() {
+  const size = gzipSync(await readFile(join(OUT, "widget.js")), { level: 9 }).length;
+  if (size > MAX_GZIPPED_BYTES) {
+    throw new Error(`widget.js is ${size} bytes gzipped, more than the ${MAX_GZIPPED_BYTES} it may be.`);
+  }
+}
 
 const shared = {
   bundle: true,
@@ -76,4 +86,5 @@ if (process.argv.includes("--tests")) {
 } else {
   await mkdir(OUT, { recursive: true });
   await esbuild.build(front);
+  await checkSize();
 }

@@ -88,6 +88,7 @@ class RawServer:
         self.requests: list[Received] = []
         self.models: list[str] = ["raw", "raw-large"]
         self._scripts: list[list[Step]] = []
+        self._last: list[Step] = []
         self._loop = asyncio.new_event_loop()
         self._started = threading.Event()
         self._thread = threading.Thread(target=self._run, name="raw-server", daemon=True)
@@ -147,10 +148,9 @@ class RawServer:
             if request.method == "GET" and request.path.endswith("/models"):
                 body = {"object": "list", "data": [{"id": model, "object": "model"} for model in self.models]}
                 steps: Sequence[Step] = json_answer(body)
-            elif len(self._scripts) > 1:
-                steps = self._scripts.pop(0)
             else:
-                steps = self._scripts[0]
+                self._last = self._scripts.pop(0) if self._scripts else self._last
+                steps = self._last
             gone = asyncio.ensure_future(self._watch(reader, request))
             for step in steps:
                 if request.disconnected_at is not None:

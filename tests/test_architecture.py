@@ -77,30 +77,38 @@ def importers(library: str, *, for_types: bool = True) -> set[str]:
 LAYERS = {
     "": {"chat", "errors", "magics", "run", "tools", "version"},
     "__main__": {"cli"},
-    "agent": {"conversation", "errors", "events", "tool_calls", "transports.base", "wire"},
+    "agent": {"conversation", "errors", "events", "retries", "tool_calls", "transports.base", "wire"},
     "approvals": set(),
     "chat": {
         *("agent", "approvals", "config", "conversation", "errors", "events", "execution", "kernel", "route", "run"),
         *("tool_calls", "tools", "view", "wire"),
     },
-    "cli": {"errors", "local", "version"},
-    "config": {"errors"},
-    "content": {"errors"},
+    "cli": {"errors", "local", "migrate", "version"},
+    "config": {"errors", "retries"},
+    "content": {"content", "errors"},
     "conversation": {"events", "parts"},
     "errors": set(),
     "events": set(),
     "execution": {"content", "errors", "kernel", "tool_calls", "tools"},
     "kernel": set(),
     "local": {"errors", "local"},
-    "magics": {"chat", "config", "errors", "kernel", "options", "run", "verbs", "view"},
+    "magics": {"chat", "config", "errors", "kernel", "mcp", "options", "run", "verbs", "view"},
+    "mcp": {"content", "errors", "kernel", "mcp", "tools", "version"},
+    "migrate": {"config", "errors", "migrate"},
     "options": {"errors"},
     "parts": {"events"},
     "route": {"agent", "config", "errors", "events", "kernel", "transports", "wire"},
-    "run": {"approvals", "conversation", "errors", "events", "kernel", "parts"},
+    "retries": {"errors", "events"},
+    "run": {"approvals", "conversation", "errors", "events", "kernel", "parts", "timing"},
+    "timing": set(),
     "tool_calls": {"approvals", "errors", "events", "parts", "tools"},
-    "tools": {"errors"},
-    "transports": {"errors", "transports.base"},
-    "verbs": {"chat", "config", "errors", "local", "options", "version", "view"},
+    "parameters": {"errors"},
+    "signatures": {"errors", "parameters"},
+    "tools": {"errors", "signatures"},
+    "transports": {"errors", "transports.base", "transports.cassette_file"},
+    "verbs": {
+        *("chat", "config", "errors", "local", "mcp", "options", "run", "version", "view"),
+    },
     "version": set(),
     "view": {"approvals", "conversation", "kernel", "parts", "run", "view"},
     "wire": {"conversation", "errors", "events", "parts", "wire"},
@@ -135,14 +143,26 @@ def test_every_layer_exists() -> None:
         ("nest_asyncio", []),
         ("nest_asyncio2", ["kernel"]),
         ("docstring_parser", ["tools"]),
-        ("pydantic", ["content", "local", "tools"]),
+        ("pydantic", ["local", "parameters", "signatures"]),
         ("traitlets", ["config", "view"]),
         ("starlette", ["local"]),
         ("uvicorn", ["local"]),
         ("xllamacpp", ["local"]),
-        ("platformdirs", ["local"]),
+        ("platformdirs", ["local", "migrate"]),
+        ("libcst", ["migrate"]),
+        ("pathspec", ["migrate"]),
+        ("nbformat", []),
         ("jupyterlab", []),
         ("openai", []),
+        ("mcp", ["mcp"]),
+        ("anyio", ["mcp"]),
+        ("jsonschema", ["mcp"]),
+        ("referencing", ["mcp"]),
+        ("matplotlib", []),
+        ("numpy", []),
+        ("pandas", []),
+        ("PIL", []),
+        ("polars", []),
     ],
 )
 def test_a_library_stands_behind_one_fence(library: str, places: list[str]) -> None:
@@ -174,6 +194,11 @@ def test_nothing_but_the_package_imports_the_magics() -> None:
     assert {name for name in MODULES if ".magics" in imports(name)} == {""}
     assert {name for name in MODULES if ".options" in imports(name)} == {"magics", "verbs"}
     assert {name for name in MODULES if ".verbs" in imports(name)} == {"magics"}
+
+
+def test_the_package_does_not_need_the_migration() -> None:
+    users = {name for name in MODULES if any(part_of(each, ".migrate") for each in imports(name))}
+    assert {name for name in users if not part_of(name, "migrate")} <= {"cli", "verbs"}
 
 
 def test_only_the_kernel_knows_threads_outside_the_local_gateway() -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime, timedelta, timezone
+from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -413,12 +415,30 @@ def test_a_long_reason_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "seconds"), [("2", 2.0), ("0.5", 0.5), ("Wed, 21 Oct 2026 07:28:00 GMT", None), ("", None)]
+    ("value", "seconds"),
+    [
+        ("2", 2.0),
+        ("0.5", 0.5),
+        ("-3", 0.0),
+        ("Wed, 21 Oct 2015 07:28:00 GMT", 0.0),
+        ("", None),
+        ("soon", None),
+        ("nan", None),
+        ("Wed, 99 Oct 2026", None),
+    ],
 )
 def test_retry_after_in_seconds_is_kept(value: str, seconds: float | None) -> None:
-    error = explain(429, "", **{"retry-after": value})
-    assert isinstance(error, RateLimitError)
+    error = explain(503, "", **{"retry-after": value})
+    assert isinstance(error, ServerError)
     assert error.retry_after_s == seconds
+
+
+def test_retry_after_may_be_a_date() -> None:
+    soon = datetime.now(timezone.utc) + timedelta(seconds=30)
+    error = explain(429, "", **{"retry-after": format_datetime(soon, usegmt=True)})
+    assert isinstance(error, RateLimitError)
+    assert error.retry_after_s == pytest.approx(30, abs=1.5)
+    assert "wait 3" in str(error) or "wait 2" in str(error)
 
 
 def test_a_limit_without_retry_after_asks_for_no_time() -> None:

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import tempfile
 from collections.abc import Awaitable, Callable
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
+from dialogue import ARGUMENTS, RESULTS, TRANSCRIPT, USAGE, ask, transcript
 from raw_server import DONE, RawServer, chunk, event, sse_head
 from raw_socket import READ, Close, RawSocket, Step, say
 
-from holysheep_nb import Chat, Run, tool
+from holysheep_nb import Chat, Run
 
-ARGUMENTS = [{"city": "Paris"}, {"city": "Atlantis"}]
-USAGE = [(10, 20), (40, 5)]
-
-
-@tool(safe=True)
-def find(city: str) -> dict[str, Any]:
-    """Where a city is."""
-    if city != "Paris":
-        raise LookupError(f"there is no {city}")
-    return {"lat": 48.9}
-
-
-async def ask(**options: Any) -> Run:
-    return await Chat(model="m", tools=[find]).ask("Where are they?", show=False, **options)
+Way: TypeAlias = Callable[..., Awaitable[Run]]
 
 
 def play_sse(server: RawServer) -> None:
@@ -67,20 +57,20 @@ def blocks(*, says_done: bool, in_fragments: bool) -> list[Step]:
     return [*steps, say(type="done", finish_reason="stop"), Close(1000)]
 
 
-async def over_sse(server: RawServer, monkeypatch: pytest.MonkeyPatch) -> Run:
+async def over_sse(server: RawServer, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Run:
     play_sse(server)
-    run = await ask(transport="sse")
+    run = await ask(transport="sse", **options)
     sent = server.asked[1].json["messages"]
     assert [m["role"] for m in sent] == ["user", "assistant", "tool", "tool"]
-    assert [m["content"] for m in sent[2:]] == ['{"lat": 48.9}', "LookupError: there is no Atlantis"]
+    assert [m["content"] for m in sent[2:]] == RESULTS
     return run
 
 
-def over_ws(**kind: bool) -> Callable[[RawServer, pytest.MonkeyPatch], Awaitable[Run]]:
-    async def ask_over_ws(server: RawServer, monkeypatch: pytest.MonkeyPatch) -> Run:
+def over_ws(**kind: bool) -> Way:
+    async def ask_over_ws(server: RawServer, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Run:
         async with RawSocket(*blocks(**kind)) as socket:
             monkeypatch.setenv("HOLYSHEEP_WS_URL", socket.ws_url)
-            run = await ask(transport="ws")
+            run = await ask(transport="ws", **options)
         assert len(socket.requests) == 1
         init, *results = socket.received
         assert (init["type"], init["tools"][0]["function"]["name"]) == ("init", "find")
@@ -88,20 +78,39 @@ def over_ws(**kind: bool) -> Callable[[RawServer, pytest.MonkeyPatch], Awaitable
             ("function_result", "id_0", "find"),
             ("function_result", "id_1", "find"),
         ]
-        assert [r["result"] for r in results] == ['{"lat": 48.9}', "LookupError: there is no Atlantis"]
+        assert [r["result"] for r in results] == RESULTS
         assert [r.get("is_error", False) for r in results] == [False, True]
         return run
 
     return ask_over_ws
 
 
-WAYS = {
+def replayed(way: Way, protocol: str) -> Way:
+    async def ask_replayed(server: RawServer, monkeypatch: pytest.MonkeyPatch, **options: Any) -> Run:
+        with tempfile.TemporaryDirectory() as folder:
+            cassette = Path(folder) / "cassette.json"
+            recorded = await way(server, monkeypatch, record=cassette, **options)
+            asked = len(server.requests)
+            monkeypatch.delenv("HOLYSHEEP_API_KEY")
+            monkeypatch.setenv("HOLYSHEEP_BASE_URL", "http://127.0.0.1:1/v1")
+            run = await ask(replay=cassette, **options)
+        assert len(server.requests) == asked
+        assert (run.request.transport, run.request.host) == (protocol, recorded.request.host)
+        assert transcript(run) == transcript(recorded)
+        assert (run.status, run.text, run.usage) == (recorded.status, recorded.text, recorded.usage)
+        return run
+
+    return ask_replayed
+
+
+WAYS: dict[str, Way] = {
     "sse": over_sse,
     "ws": over_ws(says_done=True, in_fragments=False),
     "ws in fragments": over_ws(says_done=True, in_fragments=True),
     "ws that just waits": over_ws(says_done=False, in_fragments=False),
     "ws that just waits, in fragments": over_ws(says_done=False, in_fragments=True),
 }
+WAYS |= {f"{name}, replayed": replayed(way, name.split()[0]) for name, way in WAYS.items()}
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -112,31 +121,7 @@ def test_the_transcript_is_the_same_whatever_moves_it(
     assert (run.status, run.text) == ("complete", "I look them up.\n\nOnly Paris is.")
     assert run.usage is not None
     assert (run.usage.input_tokens, run.usage.output_tokens) == (50, 25)
-    transcript = run.turn.to_dict()
-    for part in transcript["parts"]:
-        part.pop("seconds", None)
-        part.pop("details", None)
-        if part["type"] == "tool_call":
-            part["arguments"] = json.loads(part["arguments"])
-    call = {"type": "tool_call", "name": "find", "state": "done", "edited": "", "question": None}
-    result = {"type": "tool_result", "images": [], "shown": []}
-    assert transcript == {
-        "role": "assistant",
-        "model": "raw",
-        "finish_reason": "stop",
-        "usage": {"input_tokens": 50, "output_tokens": 25},
-        "skipped": [],
-        "route_changed": "",
-        "parts": [
-            {"type": "reasoning", "text": "Two cities."},
-            {"type": "text", "text": "I look them up."},
-            {**call, "call_id": "id_0", "arguments": ARGUMENTS[0]},
-            {**call, "call_id": "id_1", "arguments": ARGUMENTS[1]},
-            {**result, "call_id": "id_0", "outcome": "ok", "text": '{"lat": 48.9}'},
-            {**result, "call_id": "id_1", "outcome": "error", "text": "LookupError: there is no Atlantis"},
-            {"type": "text", "text": "Only Paris is."},
-        ],
-    }
+    assert transcript(run) == TRANSCRIPT
 
 
 def test_auto_takes_sse_where_the_websocket_cannot_be_opened_and_says_so(
@@ -146,7 +131,7 @@ def test_auto_takes_sse_where_the_websocket_cannot_be_opened_and_says_so(
     monkeypatch.setenv("HOLYSHEEP_WS_URL", "ws://127.0.0.1:1/v1")
     run = asyncio.run(ask())
     assert (run.status, run.request.transport) == ("complete", "ws")
-    assert run.turn.route_changed.startswith("127.0.0.1:1 could not be reached")
+    assert run.turn.route_changed.startswith("over SSE: 127.0.0.1:1 could not be reached")
 
 
 def test_auto_is_sse_without_tools(at_server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:

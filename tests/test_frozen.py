@@ -68,7 +68,7 @@ def test_reasoning_and_tool_calls_are_details() -> None:
     )
     assert frozen_markdown(run) == (
         "<details><summary>Thought for 2.5 s</summary>\n\nhm\n\n</details>\n\n"
-        '<details><summary><code>add({&quot;a&quot;: &quot;```&quot;})</code> · not called</summary>\n\n'
+        "<details><summary><code>add({&quot;a&quot;: &quot;```&quot;})</code> · not called</summary>\n\n"
         '````json\n{\n  "a": "```"\n}\n````\n\n</details>\n\n'
         "4\n\n"
         "<details><summary>Thought for 0 s</summary>\n\nhm\n\n</details>\n\n" + FOOTER

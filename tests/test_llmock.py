@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dialogue import ARGUMENTS, PARTS, RESULTS, TRANSCRIPT, ask, transcript
 
-from holysheep_nb import Chat, Run
+from holysheep_nb import Chat, Run, tool
 from holysheep_nb.config import Settings
 from holysheep_nb.errors import (
     AuthenticationError,
@@ -26,6 +27,7 @@ from holysheep_nb.errors import (
     ServerError,
     StalledError,
 )
+from holysheep_nb.parts import ToolResultPart
 
 LLMOCK = Path(sys.executable).with_name("llmock")
 
@@ -44,6 +46,10 @@ class Mock:
     def play(self, **behavior: Any) -> None:
         """What the next request gets."""
         self.post("/_llmock/scenario", {"behaviors": [behavior]})
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.root}/_llmock/{path}", timeout=5) as response:
+            return json.load(response)
 
     def is_up(self) -> bool:
         try:
@@ -85,7 +91,7 @@ def mock(running: Mock, monkeypatch: pytest.MonkeyPatch) -> Mock:
 
 def fail(idle_timeout_s: float = 10.0) -> tuple[Run, HolySheepError]:
     """A run that must not end well, and why."""
-    run = Chat(settings=Settings(idle_timeout_s=idle_timeout_s)).ask("Hi")
+    run = Chat(settings=Settings(idle_timeout_s=idle_timeout_s, max_attempts=1)).ask("Hi")
     with pytest.raises(HolySheepError) as raised:
         run.result()
     return run, raised.value
@@ -112,7 +118,7 @@ def test_a_rate_limit_is_a_sentence_with_the_seconds_to_wait(mock: Mock) -> None
     mock.play(type="fail", status=429, retry_after=2, message="Slow down")
     run, error = fail()
     assert isinstance(error, RateLimitError)
-    assert str(error) == f"{mock.host} says too many requests (429: Slow down): wait, then run the cell again."
+    assert str(error) == f"{mock.host} says too many requests (429: Slow down): wait 2 s, then run the cell again."
     assert (error.retry_after_s, run.status) == (2.0, "failed")
     assert Chat().ask("Hi").result().complete, "the next request is answered"
 
@@ -194,12 +200,114 @@ def test_a_slow_first_token_is_waited_for_and_timed(mock: Mock) -> None:
     assert run.timing.first_delta_s >= 0.5
 
 
+# Tools
+
+
+def results_of(run: Run) -> list[ToolResultPart]:
+    return [part for part in run.turn.parts if isinstance(part, ToolResultPart)]
+
+
+CALLS = [{"name": "find", "arguments": arguments} for arguments in ARGUMENTS]
+
+
+def test_the_dialogue_of_the_contract_gives_its_transcript(mock: Mock) -> None:
+    # llmock sends no reasoning, makes the ids up, and counts tokens itself.
+    mock.play(type="reply", text="I look them up.", tool_calls=CALLS)
+    mock.play(type="reply", text="Only Paris is.")
+    run = asyncio.run(ask("gpt-4o", transport="sse"))
+    assert (run.status, run.text) == ("complete", "I look them up.\n\nOnly Paris is.")
+    found = transcript(run)
+    assert found["usage"]["input_tokens"] > 0
+    assert found["usage"]["output_tokens"] > 0
+    ids = [call.call_id for call in run.tool_calls]
+    assert len(set(ids)) == 2
+    for part in found["parts"]:
+        if "call_id" in part:
+            part["call_id"] = f"id_{ids.index(part['call_id'])}"
+    assert found == {**TRANSCRIPT, "model": "gpt-4o", "usage": found["usage"], "parts": PARTS[1:]}
+
+
+def test_the_results_go_back_with_the_ids_of_their_calls(mock: Mock) -> None:
+    mock.play(type="reply", text="I look them up.", tool_calls=CALLS)
+    mock.play(type="reply", text="Only Paris is.")
+    run = asyncio.run(ask("gpt-4o", transport="sse"))
+    first, second = (request["body"]["messages"] for request in mock.get("requests")["requests"])
+    ids = [call.call_id for call in run.tool_calls]
+    assert second[: len(first)] == first
+    asked, *results = second[len(first) :]
+    assert [call["id"] for call in asked["tool_calls"]] == ids
+    assert [(each["role"], each["tool_call_id"], each["content"]) for each in results] == [
+        ("tool", ids[0], RESULTS[0]),
+        ("tool", ids[1], RESULTS[1]),
+    ]
+    assert mock.get("verdict")["findings"] == []
+
+
+def test_a_call_llmock_makes_up_from_the_schema_fits_the_tool(mock: Mock) -> None:
+    made: list[tuple[int, str, bool]] = []
+
+    @tool(safe=True)
+    def book(seats: int, city: str, is_return: bool) -> str:
+        """Books a flight."""
+        made.append((seats, city, is_return))
+        return "booked"
+
+    run = Chat(tools=[book]).ask("Book a flight with the book tool.", transport="sse").result()
+    assert run.status == "complete"
+    assert [(call.name, call.state) for call in run.tool_calls] == [("book", "done")] * len(made)
+    assert len(made) == 1
+
+
+def test_broken_arguments_never_reach_the_function_and_the_model_is_told(mock: Mock) -> None:
+    mock.play(type="reply", tool_calls=CALLS[:1])
+    mock.play(type="tool_fault", kind="malformed_arguments")
+    mock.play(type="reply", text="I give up.")
+    run = asyncio.run(ask("gpt-4o", transport="sse"))
+    (call,), (result,) = run.tool_calls, results_of(run)
+    with pytest.raises(ValueError):
+        json.loads(call.arguments)
+    assert (result.outcome, run.status, run.text) == ("invalid", "complete", "I give up.")
+    told = mock.get("requests")["requests"][1]["body"]["messages"][-1]
+    assert (told["role"], told["content"]) == ("tool", result.text)
+
+
+def test_a_tool_that_was_never_offered_is_not_called_and_the_model_is_told(mock: Mock) -> None:
+    mock.play(type="reply", tool_calls=CALLS[:1])
+    mock.play(type="tool_fault", kind="unknown_tool")
+    mock.play(type="reply", text="I give up.")
+    run = asyncio.run(ask("gpt-4o", transport="sse"))
+    (call,), (result,) = run.tool_calls, results_of(run)
+    assert (result.outcome, result.text) == ("invalid", f"There is no tool {call.name!r}; there are: find.")
+    assert (run.status, run.text) == ("complete", "I give up.")
+
+
+@pytest.mark.parametrize("kind", ["disconnect", "truncate"])
+def test_a_call_that_was_cut_off_is_never_made(mock: Mock, kind: str) -> None:
+    made: list[str] = []
+
+    @tool(safe=True)
+    def look_up(city: str) -> str:
+        """Looks a city up."""
+        made.append(city)
+        return "found"
+
+    calls = [{"name": "look_up", "arguments": {"city": city}} for city in ("Paris", "Clermont-Ferrand")]
+    mock.play(type="reply", text="One moment.", tool_calls=calls)
+    # One chunk for the role, two for the text, three for the first call, two for the beginning of the second one.
+    mock.play(type="stream_fault", kind=kind, after_chunks=8)
+    run = Chat(tools=[look_up]).ask("Where?", transport="sse")
+    with pytest.raises(DisconnectedError):
+        run.result()
+    assert (run.status, run.text, made) == ("truncated", "One moment.", [])
+    assert [call.state for call in run.tool_calls] == ["done", "done"]
+    assert [call.arguments for call in run.tool_calls] == ['{"city": "Paris"}', '{"city": "Cl']
+
+
 def test_llmock_finds_no_fault_with_the_client(mock: Mock) -> None:
     # It takes every fault that is not tried again for an answer that was believed, so there is none here.
     Chat().ask("One").result()
     mock.play(type="slow_first_token", seconds=0.1)
     Chat().ask("Two").result()
-    with urllib.request.urlopen(f"{mock.root}/_llmock/verdict", timeout=5) as response:
-        verdict = json.load(response)
+    verdict = mock.get("verdict")
     assert (verdict["passed"], verdict["calls"], verdict["attempts"]) == (True, 2, 2)
     assert verdict["findings"] == []

@@ -297,6 +297,54 @@ def test_a_cell_that_awaits_leaves_the_loop_free(loaded: NotebookShell, at_serve
     assert (loaded.user_ns["run"].text, loaded.user_ns["ended"]) == ("ab", [1])
 
 
+TOOL_CELL = "def where_is(city: str) -> str:\n    'Where a city is.'\n    return f'{city} is here'"
+
+
+def test_a_recorded_cell_is_replayed_without_a_server_and_without_a_key(
+    loaded: NotebookShell, at_server: RawServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = {"index": 0, "id": "c", "function": {"name": "where_is", "arguments": '{"city": "Paris"}'}}
+    at_server.play(sse_head(), chunk(tool_calls=[call]), chunk(finish_reason="tool_calls"), DONE)
+    at_server.play(answer("It ", "is here."))
+    file = tmp_path / "my recording.json"
+    run_cell(loaded, TOOL_CELL)
+    cell = "%%holysheep -T where_is --approve auto --new {} '{}'\nWhere is Paris?"
+    recorded = run_cell(loaded, cell.format("--record", file)).result
+    assert (recorded.status, recorded.request.replayed_from) == ("complete", "")
+    assert "replayed" not in shown(loaded)[0]["text/markdown"]
+    asked = len(at_server.requests)
+
+    monkeypatch.delenv("HOLYSHEEP_API_KEY")
+    monkeypatch.setenv("HOLYSHEEP_BASE_URL", "http://127.0.0.1:1/v1")
+    replayed = run_cell(loaded, cell.format("--replay", file)).result
+    assert (replayed.status, replayed.text, replayed.usage) == ("complete", "It is here.", recorded.usage)
+    assert [part.metadata() for part in replayed.tool_calls] == [part.metadata() for part in recorded.tool_calls]
+    assert [turn.text for turn in replayed.turns] == [turn.text for turn in recorded.turns]
+    assert shown(loaded)[0]["text/markdown"].endswith(" · replayed from my recording.json</sub>")
+    assert len(at_server.requests) == asked
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("--replay {file}", "The cassette {file} cannot be read (No such file or directory)."),
+        ("--record {file}/f.json", "The cassette {file}/f.json cannot be written (No such file or directory)."),
+        (
+            "--record {file} --replay {file}",
+            "A run is recorded or replayed, not both: leave out --record or --replay.",
+        ),
+    ],
+)
+def test_a_cassette_that_cannot_be_used_is_one_sentence_and_nothing_is_sent(
+    loaded: NotebookShell, at_server: RawServer, tmp_path: Path, options: str, sentence: str
+) -> None:
+    file = tmp_path / "f.json"
+    result = run_cell(loaded, f"%%holysheep {options.format(file=file)}\nHi")
+    assert isinstance(result.error_in_exec, UsageError)
+    assert last_error(result) == sentence.format(file=file)
+    assert (at_server.requests, shown(loaded)) == ([], [])
+
+
 # What is refused in a cell
 
 

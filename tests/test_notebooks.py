@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
+from conftest import KEY
 from nbclient import NotebookClient
 
 from holysheep_nb.local import Gateway, start_gateway
+from holysheep_nb.view.frozen import turns_from_output
 
-NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
+NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
+QUICKSTART = NOTEBOOKS / "01-quickstart.ipynb"
+CALLS = {
+    "02-customer-support": [
+        *[("find_orders", "ok"), ("find_orders", "ok"), ("refund", "denied")],
+        *[("find_orders", "ok"), ("refund", "error"), ("refund", "ok")],
+    ],
+    "03-code-generation": [("show_cases", "ok"), ("run_cases", "ok"), ("run_cases", "ok")],
+    "04-autonomous-workflow": [("look", "ok"), *[("percent_sent_back", "ok")] * 4, ("draw_sent_back", "ok")],
+}
+"""What each notebook with tools calls, in this order, and what comes of it where nobody can approve."""
 
 
 @pytest.fixture(scope="module", params=["script", "smollm2"])
@@ -23,13 +39,11 @@ def gateway(request: pytest.FixtureRequest) -> Iterator[Gateway]:
         yield running
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_notebook_runs_from_top_to_bottom(path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_quickstart_runs_from_top_to_bottom(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOLYSHEEP_API_KEY", gateway.key)
     monkeypatch.setenv("HOLYSHEEP_BASE_URL", gateway.base_url)
     monkeypatch.setenv("HOLYSHEEP_MODEL", gateway.models[0])
-    notebook = nbformat.read(path, as_version=4)
-    NotebookClient(notebook, timeout=120).execute()
+    notebook = run(nbformat.read(QUICKSTART, as_version=4))
     assert "widgets" not in notebook.metadata
     assert gateway.key not in nbformat.writes(notebook)
     for cell in notebook.cells:
@@ -39,9 +53,8 @@ def test_a_notebook_runs_from_top_to_bottom(path: Path, gateway: Gateway, monkey
             assert "text/markdown" in output.data
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-def test_a_committed_notebook_shows_real_answers_and_no_widget(path: Path) -> None:
-    notebook = nbformat.read(path, as_version=4)
+def test_the_committed_quickstart_shows_real_answers_and_no_widget() -> None:
+    notebook = nbformat.read(QUICKSTART, as_version=4)
     assert "widgets" not in notebook.metadata
     answers = [cell for cell in notebook.cells if cell.source.startswith("%%holysheep")]
     assert answers
@@ -49,3 +62,129 @@ def test_a_committed_notebook_shows_real_answers_and_no_widget(path: Path) -> No
         (output,) = cell.outputs
         assert output.metadata.holysheep.model == "smollm2-135m-instruct"
         assert set(output.data) == {"text/plain", "text/markdown"}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A notebook after a run, and the key that its gateway had."""
+
+    name: str
+    notebook: Any
+    key: str
+
+
+@pytest.fixture(scope="module", params=CALLS)
+def ran(request: pytest.FixtureRequest) -> Ran:
+    return run_without_key(request.param)
+
+
+def test_a_notebook_with_tools_runs_from_top_to_bottom_without_a_key(ran: Ran) -> None:
+    outputs = answers(ran.notebook)
+    assert outputs
+    assert {output.metadata.holysheep.status for output in outputs} == {"complete"}
+    assert {output.metadata.holysheep.error for output in outputs} == {None}
+    assert calls(ran.notebook) == CALLS[ran.name]
+
+
+def test_a_notebook_with_tools_says_in_each_answer_that_a_script_speaks(ran: Ran) -> None:
+    for output in answers(ran.notebook):
+        assert output.metadata.holysheep.model.startswith("script-")
+        assert "<sub>script-" in output.data["text/markdown"]
+
+
+def test_a_notebook_with_tools_inserts_all_results_that_it_speaks_of(ran: Ran) -> None:
+    for output in answers(ran.notebook):
+        assert "{{" not in output.data["text/plain"]
+
+
+def test_a_notebook_with_tools_keeps_neither_key_nor_widget(ran: Ran) -> None:
+    saved = nbformat.writes(ran.notebook)
+    assert len(ran.key) > 20
+    assert ran.key not in saved
+    assert "widget" not in saved
+
+
+def test_a_notebook_with_tools_gives_the_same_transcript_again(ran: Ran) -> None:
+    again = run_without_key(ran.name)
+    assert again.key != ran.key
+    assert transcript(again.notebook) == transcript(ran.notebook)
+
+
+def test_a_committed_notebook_with_tools_is_what_a_run_gives(ran: Ran) -> None:
+    committed = nbformat.read(NOTEBOOKS / f"{ran.name}.ipynb", as_version=4)
+    assert calls(committed) == calls(ran.notebook)
+    assert [output.data["text/plain"] for output in answers(committed)] == [
+        output.data["text/plain"] for output in answers(ran.notebook)
+    ]
+    assert images(committed) == images(ran.notebook)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_committed_notebook_with_tools_tells_nothing_of_a_machine(name: str) -> None:
+    text = (NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8")
+    notebook = nbformat.reads(text, as_version=4)
+    assert set(notebook.metadata) == {"kernelspec", "language_info"}
+    assert all(cell.metadata == {} for cell in notebook.cells)
+    assert "widget" not in text
+    assert not re.search(r"/(tmp|home|root|Users|var|usr|opt)/|[A-Z]:\\\\", text)
+
+
+def test_the_code_that_the_model_shows_is_the_code_that_passed() -> None:
+    notebook = nbformat.read(NOTEBOOKS / "03-code-generation.ipynb", as_version=4)
+    (output,) = answers(notebook)
+    turn = turns_from_output(output.data, output.metadata)[-1]
+    reports = [part.text for part in turn.parts if part.type == "tool_result"]
+    assert [report.splitlines()[-1] for report in reports[1:]] == ["3 of 6 cases pass.", "6 of 6 cases pass."]
+    shown = re.findall(r"```python\n(.*?)```", turn.text, re.DOTALL)
+    assert shown == [json.loads(list(turn.calls.values())[-1].arguments)["code"]]
+
+
+def test_a_figure_of_a_tool_is_shown_once() -> None:
+    notebook = nbformat.read(NOTEBOOKS / "04-autonomous-workflow.ipynb", as_version=4)
+    assert images(notebook) == ["image/png"]
+
+
+def run(notebook: Any) -> Any:
+    """The notebook after a run in its folder."""
+    NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(NOTEBOOKS)}}).execute()
+    return notebook
+
+
+def run_without_key(name: str) -> Ran:
+    """The notebook after a run with its script. Were it to ask another endpoint, that would refuse the connection."""
+    notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell("import os; print(os.environ['HOLYSHEEP_LOCAL_KEY'])"))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("HOLYSHEEP_BASE_URL", "http://127.0.0.1:9/v1")
+        environment.setenv("HOLYSHEEP_API_KEY", KEY)
+        run(notebook)
+    key = notebook.cells.pop().outputs[0].text.strip()
+    assert KEY not in nbformat.writes(notebook)
+    return Ran(name, notebook, key)
+
+
+def answers(notebook: Any) -> list[Any]:
+    """The first output of each cell that asks: what stays of the run."""
+    return [cell.outputs[0] for cell in notebook.cells if cell.source.startswith("%%holysheep")]
+
+
+def images(notebook: Any) -> list[str]:
+    """The kinds of the images in the outputs."""
+    bundles = [output.get("data", {}) for cell in notebook.cells for output in cell.get("outputs", [])]
+    return [kind for bundle in bundles for kind in bundle if kind.startswith("image/")]
+
+
+def transcript(notebook: Any) -> list[dict[str, Any]]:
+    """All turns of all runs, without the seconds they took, and without tracebacks, which name temporary files."""
+    turns = [turn.to_dict() for output in answers(notebook) for turn in turns_from_output(output.data, output.metadata)]
+    for part in (part for turn in turns for part in turn["parts"]):
+        for volatile in ("seconds", "details"):
+            part.pop(volatile, None)
+    return turns
+
+
+def calls(notebook: Any) -> list[tuple[str, str]]:
+    """The tools that were called, and what came of it."""
+    parts = [part for turn in transcript(notebook) for part in turn["parts"]]
+    outcomes = {part["call_id"]: part["outcome"] for part in parts if part["type"] == "tool_result"}
+    return [(part["name"], outcomes[part["call_id"]]) for part in parts if part["type"] == "tool_call"]

@@ -40,6 +40,8 @@ UNKNOWN_HELP = " `%holysheep help` lists them."
         ("--no-raise", {"raises": False}),
         ("--transport sse", {"transport": "sse"}),
         ("--transport ws", {"transport": "ws"}),
+        ("--record f.json", {"record": "f.json"}),
+        ("--replay 'my f.json'", {"replay": "my f.json"}),
         (
             "--api-base http://127.0.0.1:1/v1 --api-key-name K",
             {"api_base": "http://127.0.0.1:1/v1", "api_key_name": "K"},

@@ -4,7 +4,7 @@
 process that dies with this one. What answers is an engine:
 
 - *smollm2*: SmolLM2-135M-Instruct, fetched once (93 MB) and run by llama.cpp;
-- *script*: plays given text or a recorded stream at a given rate, and is always labelled so.
+- *script*: plays given text, tool calls or a recorded stream at a given rate, and is always labelled so.
 
 ```
 notebook ─▶ process ─▶ (child) serve ─▶ gateway ─▶ engine: smollm2 ◀─ weights

@@ -6,8 +6,8 @@ import asyncio
 import json
 import secrets
 import time
-from collections.abc import AsyncGenerator, Coroutine, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Coroutine, Iterator, Mapping, Sequence
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,17 +15,8 @@ from pydantic import JsonValue
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from holysheep_nb.local.engine import (
-    ChatRequest,
-    Cut,
-    Delta,
-    Engine,
-    EngineEvent,
-    Finished,
-    Recorded,
-    RefusedRequestError,
-    Waiting,
-)
+from holysheep_nb.local.engine import Cut, Delta, Engine, EngineEvent, Finished, Recorded, Waiting
+from holysheep_nb.local.request import ChatRequest, RefusedRequestError
 
 KEEP_ALIVE = b": waiting\n\n"
 DONE = b"data: [DONE]\n\n"
@@ -33,13 +24,15 @@ DONE = b"data: [DONE]\n\n"
 
 @dataclass
 class Counters:
-    """How many answers there were since the start, for `/health`."""
+    """How many answers there were since the start, for `/health`; each round is one, over either protocol."""
 
     active: int = 0
     """Underway; an answer whose client has left counts until its generation has stopped."""
+    waiting: int = 0
+    """WebSockets on which nothing is underway, because the results of calls are waited for."""
     finished: int = 0
     stopped: int = 0
-    """The client left before the end."""
+    """The client left before the end, or instead of sending results that were waited for."""
     refused: int = 0
     last_stop_at_s: float | None = None
     """When the last client left early (seconds since the epoch)."""
@@ -47,6 +40,17 @@ class Counters:
     def to_json(self) -> dict[str, JsonValue]:
         """The counters as they stand in `/health`."""
         return dict(vars(self))
+
+    @contextmanager
+    def wait_for_results(self) -> Iterator[None]:
+        """Within it, an answer that was underway waits."""
+        self.active -= 1
+        self.waiting += 1
+        try:
+            yield
+        finally:
+            self.waiting -= 1
+            self.active += 1
 
 
 @dataclass
@@ -142,17 +146,35 @@ class Answer:
 
 def completion_json(head: Mapping[str, JsonValue], events: Sequence[EngineEvent]) -> dict[str, Any]:
     """The `chat.completion` object that the events of one answer add up to."""
-    message: dict[str, Any] = {"role": "assistant", "content": ""}
-    reason, usage = "stop", None
+    end = next((event for event in events if isinstance(event, Finished)), Finished("stop", None))
+    choice = {"index": 0, "message": message_json(events), "finish_reason": end.reason}
+    return {**head, "object": "chat.completion", "choices": [choice], "usage": end.usage}
+
+
+def message_json(events: Sequence[EngineEvent]) -> dict[str, Any]:
+    """The assistant's message that the deltas among `events` add up to. With calls and no text its content is null."""
+    texts: dict[str, list[str]] = {"content": [], "reasoning_content": []}
+    calls: dict[int, dict[str, Any]] = {}
+    arguments: dict[int, list[str]] = {}
     for event in events:
-        if isinstance(event, Finished):
-            reason, usage = event.reason, event.usage
-        elif isinstance(event, Delta):
-            for key in ("content", "reasoning_content"):
-                if text := event.fields.get(key):
-                    message[key] = message.get(key, "") + str(text)
-    choice = {"index": 0, "message": message, "finish_reason": reason}
-    return {**head, "object": "chat.completion", "choices": [choice], "usage": usage}
+        if not isinstance(event, Delta):
+            continue
+        for key, fragments in texts.items():
+            fragments.append(str(event.fields.get(key) or ""))
+        for call in event.calls:
+            index = call["index"]
+            calls.setdefault(index, {key: value for key, value in call.items() if key != "index"})
+            arguments.setdefault(index, []).append(call["function"]["arguments"])
+    message: dict[str, Any] = {"role": "assistant", "content": "".join(texts["content"])}
+    if reasoning := "".join(texts["reasoning_content"]):
+        message["reasoning_content"] = reasoning
+    if calls:
+        message["content"] = message["content"] or None
+        message["tool_calls"] = [
+            {**call, "function": {**call["function"], "arguments": "".join(arguments[index])}}
+            for index, call in calls.items()
+        ]
+    return message
 
 
 def refusal_response(refusal: RefusedRequestError) -> Response:

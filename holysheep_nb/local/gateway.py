@@ -22,7 +22,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from holysheep_nb.local.answer import Answer, Counters, refusal_response
 from holysheep_nb.local.blocks_answer import BlocksAnswer
-from holysheep_nb.local.engine import Engine, RefusedRequestError, check_model, parse_request
+from holysheep_nb.local.engine import Engine, check_model
+from holysheep_nb.local.request import RefusedRequestError, parse_request
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 STREAM_PATH = "/v1/chat/stream"

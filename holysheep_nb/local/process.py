@@ -109,10 +109,10 @@ def start_gateway(
     )
     try:
         ready = _await_ready(child, on_progress or (lambda done, total: None), start_timeout_s)
+        gateway = Gateway(**_read_announcement(ready), key=key, _child=child)
     except BaseException:
         _end(child)
         raise
-    gateway = Gateway(ready["base_url"], ready["ws_url"], ready["models"], key, child)
     atexit.register(gateway.stop)
     return gateway
 
@@ -145,7 +145,31 @@ def _await_ready(child: subprocess.Popen[bytes], on_progress: OnProgress, start_
         if "error" in message:
             raise LocalModelError(message["error"], details=message.get("details", ""))
         if "progress" in message:
-            on_progress(*message["progress"])
+            on_progress(*_read_progress(message))
+
+
+def _read_progress(message: dict[str, Any]) -> tuple[int, int]:
+    """The bytes done and in total; LocalModelError if the child says anything else."""
+    match message["progress"]:
+        case [int(done), int(total)]:
+            return done, total
+    raise _not_understood(message)
+
+
+def _read_announcement(message: dict[str, Any]) -> dict[str, Any]:
+    """What a `Gateway` is made of; LocalModelError if the child says anything else."""
+    match message:
+        case {"base_url": str(base_url), "ws_url": str(ws_url), "models": [str(), *_] as models}:
+            return {"base_url": base_url, "ws_url": ws_url, "models": models}
+    raise _not_understood(message)
+
+
+def _not_understood(message: dict[str, Any]) -> LocalModelError:
+    return LocalModelError(
+        "What the local gateway said at its start is not understood: "
+        "is another version of holysheep_nb installed beside this one?",
+        details=json.dumps(message),
+    )
 
 
 def _parse(line: bytes) -> dict[str, Any]:

@@ -1,27 +1,9 @@
-"""The script engine: plays given text, or a recorded stream, at a given rate. Never a silent stand-in.
+"""The script engine: plays given text and tool calls, or a recorded stream, at a given rate. Never a silent stand-in.
 
 Its models are called `script` or `script-…`, its responses carry `"system_fingerprint": "script"` and the
-header `X-HolySheep-Engine: script`. A script is a JSON file:
+header `X-HolySheep-Engine: script`. What a script file says is in `holysheep_nb.local.script_file`.
 
-```
-{"models": {"script-hello": {
-    "context_tokens": 4096,              refuses what is longer, counted in words (default: no limit)
-    "answers": [{                        the first one that matches, and is not used up, is played
-        "match": "regex",                searched in the last user message; null or absent: any message
-        "times": 1,                      used at most so often (default: no limit)
-        "reasoning": "...",              played before the text
-        "text": "...",                   plain text, cut into deltas by words
-        "stream": "hello.sse",           instead of a text: a recorded stream beside the script, byte for byte
-        "deltas_per_s": 200,             0: as fast as possible (default: the engine's rate)
-        "first_delta_s": 0.2,            silence before the first delta
-        "usage": {...},                  as it is; null: none (default: counted in words)
-        "finish_reason": "stop",
-        "stop_after": n,                 falls silent after n deltas, and keeps the connection
-        "cut_after": n,                  closes the connection after n deltas
-        "error": {"status": 503, "body": {...} or "<html>", "headers": {"Retry-After": "1"}}
-    }]}}}
-```
-`max_tokens`, temperature and the like change nothing: what is written is played.
+`max_tokens`, temperature, `tools`, `tool_choice` and the like change nothing: what is written is played.
 """
 
 from __future__ import annotations
@@ -33,121 +15,25 @@ from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import JsonValue
 
-from holysheep_nb.errors import ConfigurationError
 from holysheep_nb.local.engine import (
     ROLE_DELTA,
-    ChatRequest,
     Cut,
-    Delta,
     EngineEvent,
     Finished,
     Recorded,
-    RefusedRequestError,
     Usage,
     context_error,
 )
+from holysheep_nb.local.request import ChatRequest, RefusedRequestError
+from holysheep_nb.local.script_file import ScriptAnswer, ScriptModel, ScriptRound, read_script
 
 DEFAULT_DELTAS_PER_S = 50.0
-_WORD = re.compile(r"\s*\S+|\s+")
 _EVENT_END = re.compile(rb"\r\n\r\n|\n\n|\r\r")
+_CALL_ID = re.compile(r"call_(\d+)_\d+")
 _BREATHER = 64
 """Deltas after which an unlimited rate lets the loop see that the client has left."""
-
-
-class _Checked(BaseModel):
-    model_config = ConfigDict(strict=True, extra="forbid")
-
-
-class ScriptError(_Checked):
-    """An HTTP error to answer with."""
-
-    status: int = Field(ge=400, le=599)
-    body: JsonValue = None
-    headers: dict[str, str] = {}
-
-
-class ScriptAnswer(_Checked):
-    """One answer of a script; the module's docstring says what each key does."""
-
-    match: str | None = None
-    times: int | None = Field(None, ge=1)
-    reasoning: str = ""
-    text: str | None = None
-    stream: str | None = None
-    deltas_per_s: float | None = Field(None, ge=0, allow_inf_nan=False)
-    first_delta_s: float = Field(0.0, ge=0, allow_inf_nan=False)
-    usage: dict[str, JsonValue] | None = None
-    finish_reason: str = "stop"
-    stop_after: int | None = Field(None, ge=0)
-    cut_after: int | None = Field(None, ge=0)
-    error: ScriptError | None = None
-
-    @model_validator(mode="after")
-    def _has_one_source(self) -> ScriptAnswer:
-        if [self.text, self.stream, self.error].count(None) != 2:
-            raise ValueError("an answer has exactly one of text, stream and error")
-        if self.match is not None:
-            try:
-                re.compile(self.match)
-            except re.error as error:
-                raise ValueError(f"match is not a regular expression: {error}") from None
-        return self
-
-    def deltas(self) -> Iterator[EngineEvent]:
-        """The reasoning and the text, cut by words; joined they are the whole again."""
-        for word in _WORD.findall(self.reasoning):
-            yield Delta({"reasoning_content": word})
-        for word in _WORD.findall(self.text or ""):
-            yield Delta({"content": word})
-
-
-class ScriptModel(_Checked):
-    """One model of a script."""
-
-    context_tokens: int | None = Field(None, ge=1)
-    answers: list[ScriptAnswer] = Field(min_length=1)
-
-
-class Script(_Checked):
-    """A whole script; every id of a model says that it is one."""
-
-    models: dict[str, ScriptModel] = Field(min_length=1)
-
-    @model_validator(mode="after")
-    def _is_labelled(self) -> Script:
-        for model in self.models:
-            if not re.fullmatch(r"script(-\S+)?", model):
-                raise ValueError(f'the model {model!r} must be called "script" or "script-…"')
-        return self
-
-
-def read_script(path: Path) -> tuple[Script, Path]:
-    """The script in `path`, and the folder its recorded streams are relative to.
-
-    `.json` is a script; any other file is one answer: a recorded stream (`.sse`) or a text, its model being
-    `script-` and the file's name. Raises ConfigurationError if it cannot be read or says something unknown.
-    """
-    try:
-        if path.suffix == ".json":
-            script = Script.model_validate_json(path.read_bytes())
-        else:
-            kind = "stream" if path.suffix == ".sse" else "text"
-            what = path.name if kind == "stream" else path.read_text(encoding="utf-8")
-            model_id = "script-" + re.sub(r"\s+", "-", path.stem)
-            script = Script.model_validate({"models": {model_id: {"answers": [{kind: what}]}}})
-        for answer in (a for model in script.models.values() for a in model.answers if a.stream):
-            (path.parent / str(answer.stream)).stat()
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(step) for step in first["loc"])
-        raise ConfigurationError(
-            f"The script {path} is wrong at {where or 'its top'}: {first['msg']}.", details=str(error)
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"The script {path} cannot be read: {error}.") from error
-    return script, path.parent
 
 
 class ScriptEngine:
@@ -175,9 +61,15 @@ class ScriptEngine:
         return list(dict.fromkeys([*self._models, "script"]))
 
     async def answer(self, request: ChatRequest) -> AsyncGenerator[EngineEvent, None]:
-        """Plays the answer that matches; refused (400) when the script has none."""
+        """Plays the answer that matches, in the round that the conversation is in; refused (400) without one."""
         self._check_length(request)
-        script = self._choose(request)
+        index, answer = self._choose(request)
+        script = answer.round(request.rounds)
+        if script is None:
+            raise RefusedRequestError(
+                f"The script of {request.model} has nothing to say after the results of round {request.rounds}.",
+                code="no_scripted_answer",
+            )
         if script.error is not None:
             error = script.error
             sentence = f"The script answers with HTTP status {error.status}."
@@ -189,14 +81,14 @@ class ScriptEngine:
         yield ROLE_DELTA if script.stream is None else Recorded(b"")  # the status line, before any silence
         last = min((n for n in (script.stop_after, script.cut_after) if n is not None), default=None)
         played = 0
-        async with aclosing(self._pace(script)) as events:
+        async with aclosing(self._pace(script, self._events(script, index, request))) as events:
             async for event in events:
                 if played == last:
                     break
                 yield event
                 played += 1
         if played != last and script.stream is None:
-            yield Finished(script.finish_reason, _usage(script, request, played))
+            yield Finished(script.reason, _usage(script, request, played))
         elif played == script.stop_after:
             await asyncio.Event().wait()
         elif played == script.cut_after:
@@ -213,30 +105,36 @@ class ScriptEngine:
         if prompt + answer > model.context_tokens:
             raise context_error(prompt, answer, model.context_tokens)
 
-    def _choose(self, request: ChatRequest) -> ScriptAnswer:
+    def _choose(self, request: ChatRequest) -> tuple[int, ScriptAnswer]:
+        """The answer, and its place in the script."""
         message = request.last_user_text
         model = self._models.get(request.model)
         if model is None:
-            return _echo(message)
+            return 0, _echo(message)
+        begun = _CALL_ID.fullmatch(request.last_call_id)
+        if begun is not None and int(begun[1]) < len(model.answers):
+            return int(begun[1]), model.answers[int(begun[1])]
         for index, answer in enumerate(model.answers):
             is_used_up = answer.times is not None and self._used[request.model, index] >= answer.times
             if not is_used_up and (answer.match is None or re.search(answer.match, message)):
                 self._used[request.model, index] += 1
-                return answer
+                return index, answer
         raise RefusedRequestError(
             f"The script of {request.model} has no answer to this message.", code="no_scripted_answer"
         )
 
-    def _events(self, script: ScriptAnswer) -> Iterator[EngineEvent]:
+    def _events(self, script: ScriptRound, index: int, request: ChatRequest) -> Iterator[EngineEvent]:
         if script.stream is not None:
             return cut_events((self._folder / script.stream).read_bytes())
-        return script.deltas()
+        before = sum(len(message.calls) for message in request.messages)
+        # The ids are the same each time a notebook is run, and lead back to the answer that goes on.
+        return script.deltas(request.results, lambda number: f"call_{index}_{before + number}")
 
-    async def _pace(self, script: ScriptAnswer) -> AsyncGenerator[EngineEvent, None]:
+    async def _pace(self, script: ScriptRound, events: Iterator[EngineEvent]) -> AsyncGenerator[EngineEvent, None]:
         rate = self._deltas_per_s if script.deltas_per_s is None else script.deltas_per_s
         clock = asyncio.get_running_loop().time
         start = clock() + script.first_delta_s
-        for index, event in enumerate(self._events(script)):
+        for index, event in enumerate(events):
             wait_s = start + (index / rate if rate else 0) - clock()
             if wait_s > 0 or index % _BREATHER == 0:
                 await asyncio.sleep(max(wait_s, 0))
@@ -262,7 +160,7 @@ def _count_words(request: ChatRequest) -> int:
     return sum(len(message.text.split()) for message in request.messages)
 
 
-def _usage(script: ScriptAnswer, request: ChatRequest, played: int) -> dict[str, JsonValue] | None:
+def _usage(script: ScriptRound, request: ChatRequest, played: int) -> dict[str, JsonValue] | None:
     if "usage" in script.model_fields_set:
         return script.usage
     return Usage(prompt_tokens=_count_words(request), completion_tokens=played).to_json()

@@ -1,4 +1,7 @@
-"""The built-in model: SmolLM2-135M-Instruct (Apache-2.0), run on this machine's processor by llama.cpp."""
+"""The built-in model: SmolLM2-135M-Instruct (Apache-2.0), run on this machine's processor by llama.cpp.
+
+How so small a model calls tools is in `holysheep_nb.local.small_model_calls`.
+"""
 
 from __future__ import annotations
 
@@ -15,15 +18,14 @@ from typing import Any
 from pydantic import JsonValue
 
 from holysheep_nb.errors import LocalModelError
-from holysheep_nb.local.engine import (
-    ROLE_DELTA,
-    ChatRequest,
-    Delta,
-    EngineEvent,
-    Finished,
-    RefusedRequestError,
-    Waiting,
-    context_error,
+from holysheep_nb.local.engine import ROLE_DELTA, Delta, EngineEvent, Finished, Waiting, context_error
+from holysheep_nb.local.request import ChatRequest, RefusedRequestError, Tool
+from holysheep_nb.local.small_model_calls import (
+    CallReader,
+    call_format,
+    choose_tools,
+    explain_schema,
+    prompt_messages,
 )
 
 MODEL_ID = "smollm2-135m-instruct"
@@ -64,13 +66,15 @@ class SmolLM2Engine:
         return [MODEL_ID]
 
     async def answer(self, request: ChatRequest) -> AsyncGenerator[EngineEvent, None]:
-        """Generates; refused (400) for images, tools, and more tokens than the context has."""
-        body = request_body(request)
+        """Generates a text or a call; refused (400) for images, schemas it cannot keep to, and too many tokens."""
+        tools = choose_tools(request)
+        body = request_body(request, tools)
+        reader = CallReader(f"call_{secrets.token_hex(12)}") if tools else None
         turn = asyncio.ensure_future(self._turn.acquire())
         try:
             while not (await asyncio.wait({turn}, timeout=WAITING_S))[0]:
                 yield Waiting()
-            async with aclosing(self._generate(request, body)) as events:
+            async with aclosing(self._generate(request, body, reader)) as events:
                 async for event in events:
                     yield event
         finally:
@@ -85,7 +89,9 @@ class SmolLM2Engine:
             thread.join()
         self._server = None
 
-    async def _generate(self, request: ChatRequest, body: Chunk) -> AsyncGenerator[EngineEvent, None]:
+    async def _generate(
+        self, request: ChatRequest, body: Chunk, reader: CallReader | None
+    ) -> AsyncGenerator[EngineEvent, None]:
         chunks: asyncio.Queue[Chunk | None] = asyncio.Queue()
         stop, ended = threading.Event(), asyncio.Event()
         loop = asyncio.get_running_loop()
@@ -113,14 +119,17 @@ class SmolLM2Engine:
         self._threads.add(thread)
         thread.start()
         try:
-            async for event in _read_chunks(chunks, request):
+            async for event in _read_chunks(chunks, request, reader):
                 yield event
         finally:
             stop.set()
             await ended.wait()
 
 
-async def _read_chunks(chunks: asyncio.Queue[Chunk | None], request: ChatRequest) -> AsyncGenerator[EngineEvent, None]:
+async def _read_chunks(
+    chunks: asyncio.Queue[Chunk | None], request: ChatRequest, reader: CallReader | None
+) -> AsyncGenerator[EngineEvent, None]:
+    """The events of llama.cpp's chunks. With a `reader` what is generated is a call."""
     reason, usage, has_begun = "stop", None, False
     while (chunk := await chunks.get()) is not None:
         if "error" in chunk:
@@ -136,20 +145,23 @@ async def _read_chunks(chunks: asyncio.Queue[Chunk | None], request: ChatRequest
         usage = chunk.get("usage") or usage
         for choice in chunk["choices"]:
             if content := choice["delta"].get("content"):
-                yield Delta({"content": content})
+                for event in [Delta({"content": content})] if reader is None else reader.feed(content):
+                    yield event
             reason = choice["finish_reason"] or reason
+    if reader is not None and reason == "stop":
+        reason = "tool_calls"
     yield Finished(reason, _plain_usage(usage))
 
 
-def request_body(request: ChatRequest) -> Chunk:
-    """What llama.cpp is asked; RefusedRequestError (400) for what this model cannot do."""
-    if request.tools:
-        raise RefusedRequestError(f"{MODEL_ID} takes no tools.", code="tools_not_supported", param="tools")
+def request_body(request: ChatRequest, tools: Sequence[Tool] = ()) -> Chunk:
+    """What llama.cpp is asked: a text, or a call of one of `tools`.
+
+    Raises RefusedRequestError (400) for what this model cannot do.
+    """
     if not all(message.has_only_text for message in request.messages):
         raise RefusedRequestError(f"{MODEL_ID} reads text only.", code="image_not_supported", param="messages")
-    roles = {"developer": "system"}
     body: Chunk = {
-        "messages": [{"role": roles.get(m.role, m.role), "content": m.text} for m in request.messages],
+        "messages": prompt_messages(request, tools),
         "stream": True,
         "stream_options": {"include_usage": True},
         "return_progress": True,
@@ -159,9 +171,11 @@ def request_body(request: ChatRequest) -> Chunk:
     }
     if request.seed is not None:
         body["seed"] = request.seed % 2**32
-    if request.stop_strings:
+    if request.stop_strings and not tools:
         body["stop"] = request.stop_strings
-    if request.response_format is not None:
+    if tools:
+        body["response_format"] = call_format(tools)
+    elif request.response_format is not None:
         body["response_format"] = request.response_format
     return body
 
@@ -175,6 +189,8 @@ def _check_length(prompt_tokens: int, request: ChatRequest) -> None:
 def _refusal(error: Mapping[str, Any], request: ChatRequest) -> RefusedRequestError:
     if error.get("type") == "exceed_context_size_error":
         return context_error(error["n_prompt_tokens"], request.answer_tokens or 1, CONTEXT_TOKENS)
+    if (wrong_schema := explain_schema(str(error.get("message")), request)) is not None:
+        return wrong_schema
     status = error.get("code")
     is_ours = isinstance(status, int) and status >= 500
     return RefusedRequestError(

@@ -8,12 +8,13 @@ import json
 import logging
 import math
 import os
+import re
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from ..errors import DisconnectedError, ProtocolError, TransportError, UsageError
+from ..errors import DisconnectedError, ProtocolError, StalledError, TransportError, UsageError
 from .base import Transport
 from .cassette_file import Cassette, RecordedExchange, check_writable, difference, error_from_dict, error_to_dict
 
@@ -30,11 +31,11 @@ class RecordingTransport:
     """Records what `inner` moves, into a file that is written after each exchange and when it hangs up.
 
     path        where the cassette goes; a file that is there is replaced
-    read_key    gives the API key, which is written as *** wherever it stands in what is moved
+    read_keys   gives the API keys, which are written as *** wherever they stand in what is moved
     """
 
     def __init__(
-        self, inner: Transport, path: str | os.PathLike[str], read_key: Callable[[], str] | None = None
+        self, inner: Transport, path: str | os.PathLike[str], read_keys: Callable[[], Iterable[str]] = tuple
     ) -> None:
         self.host = inner.host
         self.key_name = inner.key_name
@@ -43,7 +44,7 @@ class RecordingTransport:
         self.is_reusable = inner.is_reusable
         self.path = Path(path)
         self._inner = inner
-        self._read_key = read_key
+        self._read_keys = read_keys
         self._cassette = Cassette(inner.protocol, inner.host, inner.key_name, inner.url_name)
         self._is_saved = True
 
@@ -51,8 +52,8 @@ class RecordingTransport:
         """What `inner` streams. Raises `UsageError`, and sends nothing, if the file cannot be written."""
         if not self._cassette.exchanges:
             check_writable(self.path)
-        key = self._key()
-        exchange = RecordedExchange(_without(key, json.loads(json.dumps(messages))))
+        hidden = _hidden(self._read_keys())
+        exchange = RecordedExchange(_as_recorded(messages, hidden))
         self._cassette.exchanges.append(exchange)
         self._is_saved = False
         began = time.monotonic()
@@ -60,12 +61,12 @@ class RecordingTransport:
         try:
             async with contextlib.aclosing(self._inner.stream(*messages)) as payloads:
                 async for payload in payloads:
-                    exchange.received.append((_since(began), _without(key, payload)))
+                    exchange.received.append((_since(began), _without(hidden, payload)))
                     yield payload
             is_left = False
         except (TransportError, ProtocolError) as error:
             is_left = False
-            exchange.error = _without(key, {"ms": _since(began), **error_to_dict(error)})
+            exchange.error = _without(hidden, {"ms": _since(began), **error_to_dict(error)})
             raise
         finally:
             if is_left:
@@ -86,12 +87,9 @@ class RecordingTransport:
     async def list_models(self) -> str:
         """What `inner` lists."""
         models = await self._inner.list_models()
-        self._cassette.models = _without(self._key(), models)
+        self._cassette.models = _without(_hidden(self._read_keys()), models)
         self._is_saved = False
         return models
-
-    def _key(self) -> str:
-        return self._read_key() if self._read_key is not None else ""
 
     def _save(self) -> None:
         if not self._is_saved and self._cassette.exchanges:
@@ -102,17 +100,21 @@ class RecordingTransport:
 class CassetteTransport:
     """Replays a cassette: the n-th call of `stream` plays the n-th exchange. Serves one run.
 
-    speed   1.0 plays in the rhythm of the recording, 2.0 twice as fast, 0 at once
+    speed       1.0 plays in the rhythm of the recording, 2.0 twice as fast, 0 at once
+    read_keys   gives the API keys: where one is sent, *** was recorded
 
     Raises `UsageError` if the file is no cassette.
     """
 
-    def __init__(self, path: str | os.PathLike[str], speed: float = 0.0) -> None:
+    def __init__(
+        self, path: str | os.PathLike[str], speed: float = 0.0, read_keys: Callable[[], Iterable[str]] = tuple
+    ) -> None:
         if not (speed >= 0 and math.isfinite(speed)):
             raise UsageError(f"The speed of a cassette is 0 or more, not {speed:g}.")
         self.path = Path(path)
         self._cassette = Cassette.read(self.path)
         self._speed = speed
+        self._read_keys = read_keys
         self._played = 0
         self.host = self._cassette.host
         self.key_name = self._cassette.key_name
@@ -122,7 +124,7 @@ class CassetteTransport:
 
     async def stream(self, *messages: dict[str, Any]) -> AsyncGenerator[str, None]:
         """The payloads that were recorded. Raises what was raised then, and `UsageError` if something else is sent."""
-        exchange = self._next(json.loads(json.dumps(messages)))
+        exchange = self._next(_as_recorded(messages, _hidden(self._read_keys())))
         began = time.monotonic()
         for ms, payload in exchange.received:
             await self._wait_until(began, ms)
@@ -134,7 +136,7 @@ class CassetteTransport:
             last_ms = exchange.received[-1][0] if exchange.received else 0.0
             silence_s = max(0.0, exchange.left_after_ms - last_ms) / 1000
             await asyncio.sleep(min(silence_s, _MAX_SILENCE_S) + _AFTER_SILENCE_S)
-            raise DisconnectedError(f"The cassette {self.path} ends here: no more was received when it was recorded.")
+            raise StalledError(f"The cassette {self.path} ends here: no more was received when it was recorded.")
 
     async def hang_up(self) -> None:
         """Nothing is kept open."""
@@ -170,16 +172,30 @@ def _since(began: float) -> float:
     return round((time.monotonic() - began) * 1000, 1)
 
 
-def _without(key: str, value: Any) -> Any:
-    """The same with *** for the key, which JSON within a text may have escaped."""
-    if len(key) < _MIN_KEY_CHARACTERS:
+def _as_recorded(messages: tuple[dict[str, Any], ...], hidden: re.Pattern[str] | None) -> list[Any]:
+    """What is sent, as the file holds it."""
+    sent: list[Any] = _without(hidden, json.loads(json.dumps(messages)))
+    return sent
+
+
+def _hidden(keys: Iterable[str]) -> re.Pattern[str] | None:
+    """What finds the keys, however often JSON within JSON has escaped them; None if there is nothing to hide."""
+    forms = [
+        "".join(rf"\\{{0,8}}(?:{re.escape(character)}|(?i:u{ord(character):04x}))" for character in key)
+        for key in sorted(keys, key=len, reverse=True)
+        if len(key) >= _MIN_KEY_CHARACTERS
+    ]
+    return re.compile("|".join(forms)) if forms else None
+
+
+def _without(hidden: re.Pattern[str] | None, value: Any) -> Any:
+    """The same with *** for the keys."""
+    if hidden is None:
         return value
     if isinstance(value, str):
-        for form in (key, json.dumps(key)[1:-1], key.replace("/", "\\/")):
-            value = value.replace(form, "***")
-        return value
+        return hidden.sub("***", value)
     if isinstance(value, list):
-        return [_without(key, each) for each in value]
+        return [_without(hidden, each) for each in value]
     if isinstance(value, dict):
-        return {_without(key, name): _without(key, each) for name, each in value.items()}
+        return {_without(hidden, name): _without(hidden, each) for name, each in value.items()}
     return value

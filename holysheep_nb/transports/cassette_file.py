@@ -223,7 +223,7 @@ def difference(recorded: Any, sent: Any, place: str = "") -> str:
         same = next((index for index, (one, other) in pairs if one != other), min(len(recorded), len(sent)))
         start = max(0, same - _EXCERPT_CHARACTERS // 2)
         return f"{place} was {_excerpt(recorded, start)}, and now is {_excerpt(sent, start)}"
-    return f"{place} was {_excerpt(recorded)}, and now is {_excerpt(sent)}"
+    return f"{place or 'the message'} was {_excerpt(recorded)}, and now is {_excerpt(sent)}"
 
 
 def _excerpt(value: Any, start: int = 0) -> str:

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from ..conversation import Turn
-from ..parts import ReasoningPart, TextPart, ToolCallPart, ToolResultPart
+from ..parts import ReasoningPart, SeamPart, TextPart, ToolCallPart, ToolResultPart
 from ..run import Run
 from .markdown import fenced, one_line, plain, safe_line, safe_markdown, strip_fence
 
@@ -30,6 +30,8 @@ def frozen_markdown(run: Run, *, shows_error: bool = True) -> str:
                 blocks.append(_answer_markdown(part.text, run.request.answer_format))
             case ReasoningPart():
                 blocks.append(_details(f"Thought for {part.seconds or 0:g} s", safe_markdown(part.text)))
+            case SeamPart():
+                blocks.append(f"<sub>{plain(one_line(part.text))} — resumed</sub>")
             case ToolCallPart():
                 blocks.append(_call_markdown(part, results.get(part.call_id)))
     if shows_error and run.error is not None:
@@ -54,7 +56,7 @@ def footer(run: Run) -> str:
     elif run.status != "complete":
         items.append("cut off" if run.status == "truncated" else run.status)
     if run.usage:
-        items.append(f"{run.usage.input_tokens:,} + {run.usage.output_tokens:,} tokens")
+        items.append(str(run.usage))
     timing = f"{run.timing.seconds:.1f} s"
     if run.timing.first_delta_s is not None:
         timing += f", first after {run.timing.first_delta_s:.2f} s"
@@ -77,12 +79,31 @@ def ending_note(run: Run) -> str:
 
 
 def context_note(run: Run) -> str:
-    """What was sent besides the prompt, and if it went another way than it should have; or ""."""
+    """What was sent besides the prompt, and how, if not the way it should have been; or ""."""
     count = run.request.earlier_cells
     notes = [f"with {count} earlier cell{'s' if count > 1 else ''}"] if count else []
+    if run.request.replayed_from:
+        notes.append(f"replayed from {run.request.replayed_from}")
+    if run.retries and run.status != "retrying":
+        notes.append(
+            f"after {len(run.retries)} {'retry' if len(run.retries) == 1 else 'retries'} ({run.retries[-1].problem})"
+        )
     if run.turn.route_changed:
-        notes.append(f"over SSE: {run.turn.route_changed.rstrip('.')}")
+        notes.append(run.turn.route_changed.rstrip("."))
     return " · ".join(notes)
+
+
+def retry_note(run: Run) -> dict[str, Any] | None:
+    """What is waited for while a request is about to be made again, else None."""
+    if run.status != "retrying" or run.next_attempt_s is None:
+        return None
+    last = run.retries[-1]
+    return {
+        "problem": last.problem,
+        "at_s": round(run.next_attempt_s, 2),
+        "attempt": last.attempt,
+        "attempts": last.attempts,
+    }
 
 
 def run_metadata(run: Run) -> dict[str, Any]:

@@ -52,7 +52,11 @@ class TerminalView:
         sys.stdout.flush()
 
     def change_status(self, run: Run) -> None:
-        """The text speaks for itself."""
+        """Says why nothing comes; else the text speaks for itself."""
+        if run.status == "retrying":
+            retry = run.retries[-1]
+            again = f"{retry.problem}: again in {retry.seconds:.1f} s, try {retry.attempt} of {retry.attempts}"
+            print(self._dim(again), flush=True)
 
     def end(self, run: Run) -> None:
         """Prints the footer, and the error's sentence unless the prompt is going to."""

@@ -6,16 +6,19 @@ of a subshell) and are handed to the stream thread at once.
 
     document   {"seq": n, "parts": [...]}   everything up to patch n; made when it is asked for
     patch      {"seq": n, "ops": [...]}     what happened since patch n-1, at most 30 a second
-    status     {"seq", "state", "message", "model", "context", "seconds_since_start"}
+    status     {"seq", "state", "message", "model", "context", "retry", "can_resume", "seconds_since_start"}, where
+               `retry` is {"problem", "at_s", "attempt", "attempts"} while a request is about to be made again, else
+               null: `at_s` is when, in seconds since the start
     stats      {"first_delta_s", "deltas_per_s", "seconds", "usage"}, at most 4 a second
 
-Commands: `hello` and `bye` with a view's id, `stop`, `resync`, `load`; `approve` with `call_id`, `arguments` (JSON
-text, or null if they stay as they are) and `always`; `deny` with `call_id` and `reason`.
+Commands: `hello` and `bye` with a view's id, `stop`, `resume`, `resync`, `load`; `approve` with `call_id`, `arguments`
+(JSON text, or null if they stay as they are) and `always`; `deny` with `call_id` and `reason`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Any
 
@@ -26,7 +29,7 @@ from ..conversation import Op
 from ..kernel import stream_thread
 from ..run import Run
 from .front_end import FRONT_END, AnswerWidget, open_front_end
-from .frozen import context_note, ending_note, frozen_bundle
+from .frozen import context_note, ending_note, frozen_bundle, retry_note
 from .headless import HiddenView
 from .output import Output, show_images
 
@@ -39,6 +42,8 @@ STATS_INTERVAL_S = 0.25
 HELLO_TIMEOUT_S = 10.0
 SNAPSHOT_TIMEOUT_S = 2.0
 REPLACE_TIMEOUT_S = 1.0
+# How long a cut answer keeps its button before it is frozen, unless a cell is run before.
+RESUME_OFFER_S = 30.0
 KEEP_HINT = "%holysheep show puts this answer into the notebook"
 
 
@@ -63,6 +68,7 @@ class WidgetView(HiddenView):
         self._has_met_page = False
         self._has_begun = False
         self._is_frozen = False
+        self._freezing: asyncio.TimerHandle | None = None
 
     # What the run calls
 
@@ -74,7 +80,7 @@ class WidgetView(HiddenView):
         open_front_end()
         self._widget = AnswerWidget(
             self._snapshot,
-            document={"seq": 0},
+            document={"seq": self._seq},
             status=self._status(run),
             prompt=run.request.prompt,
             answer_format=run.request.answer_format,
@@ -129,15 +135,11 @@ class WidgetView(HiddenView):
             self._widget.stats = self._stats(run)
             self._widget.status = self._status(run)
             self._widget.document = {"seq": self._seq, "is_final": True}
-        if self._is_live:
-            return
-        data, metadata = frozen_bundle(run, shows_error=self._shows_error)
-        self._output.show(data, metadata)
-        self._is_frozen = True
-        loop = asyncio.get_running_loop()
-        loop.call_later(REPLACE_TIMEOUT_S, self._offer_frozen, data, metadata)
-        loop.call_later(HELLO_TIMEOUT_S, self._close_if_unseen)
-        self._close_if_replaced()
+        if self._offers_resume(run):
+            self._freezing = asyncio.get_running_loop().call_later(RESUME_OFFER_S, self._freeze)
+            self._shell.events.register("pre_run_cell", self._freeze_soon)
+        elif not self._is_live:
+            self._freeze()
 
     def show(self, run: Run) -> None:
         """A second view of what still streams; the frozen output of what has ended."""
@@ -147,6 +149,10 @@ class WidgetView(HiddenView):
             Output(self._shell).show(*frozen_bundle(run))
         else:
             Output(self._shell).show(self._widget_bundle(run))
+
+    def _offers_resume(self, run: Run) -> bool:
+        """True while a person sees an answer that was cut off: for a moment, since a saved notebook holds no widget."""
+        return run.status == "truncated" and self._has_met_page and not self._is_frozen
 
     # What the page says
 
@@ -165,6 +171,8 @@ class WidgetView(HiddenView):
             case "stop":
                 if self._run is not None:
                     self._run.stop()
+            case "resume":
+                self._resume()
             case "approve" | "deny":
                 self._decide(command, content)
             case "resync":
@@ -186,7 +194,37 @@ class WidgetView(HiddenView):
             edited = arguments if isinstance(arguments, str) else None
             self._run.approve(call_id, edited, always=content.get("always") is True)
 
+    def _resume(self) -> None:
+        if self._run is None or not self._offers_resume(self._run):
+            return
+        self._end_offer()
+        WidgetView._streaming += 1
+        self._run.resume()
+
     # On the stream thread
+
+    def _freeze(self) -> None:
+        """Puts the static output in the widget's place."""
+        self._end_offer()
+        if self._is_frozen or self._run is None or not self._run.is_finished:
+            return
+        self._is_frozen = True
+        data, metadata = frozen_bundle(self._run, shows_error=self._shows_error)
+        self._output.show(data, metadata)
+        loop = asyncio.get_running_loop()
+        loop.call_later(REPLACE_TIMEOUT_S, self._offer_frozen, data, metadata)
+        loop.call_later(HELLO_TIMEOUT_S, self._close_if_unseen)
+        self._close_if_replaced()
+
+    def _freeze_soon(self, _info: object = None) -> None:
+        stream_thread.call(self._freeze)
+
+    def _end_offer(self) -> None:
+        if self._freezing is not None:
+            self._freezing.cancel()
+            self._freezing = None
+            with contextlib.suppress(ValueError):
+                self._shell.events.unregister("pre_run_cell", self._freeze_soon)
 
     def _deny_unseen(self) -> None:
         if not self._has_met_page and self._run is not None:
@@ -235,6 +273,8 @@ class WidgetView(HiddenView):
             "message": str(run.error) if run.error else ending_note(run),
             "model": run.model,
             "context": context_note(run),
+            "retry": retry_note(run),
+            "can_resume": self._offers_resume(run),
             "seconds_since_start": round(run.timing.seconds, 3),
         }
 

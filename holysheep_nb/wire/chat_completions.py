@@ -9,7 +9,10 @@ Source: HolySheep's API page and OpenAI's API reference, "Chat completions, stre
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ..conversation import Turn
@@ -39,6 +42,10 @@ from ..parts import Part, TextPart, ToolCallPart, ToolResultPart
 from .text import PairJoiner, excerpt, read_raw_text, read_text, sendable
 
 DONE = "[DONE]"
+_GO_ON = (
+    "Your answer was cut off. Go on exactly where it ends, in mid-sentence if need be: repeat nothing of it, and "
+    "say nothing about the interruption."
+)
 _UNREADABLE = (ValueError, RecursionError)
 _MISSHAPEN = (TypeError, AttributeError, KeyError, ValueError, OverflowError, RecursionError)
 
@@ -52,6 +59,12 @@ def messages_from_turns(turns: Iterable[Turn], system: str = "") -> list[dict[st
         elif turn.text:
             messages.append({"role": turn.role, "content": turn.text})
     return messages
+
+
+def continuation(parts: Sequence[Part]) -> list[dict[str, Any]]:
+    """The messages that let an answer go on which was cut off after `parts`: nothing, if nothing was said."""
+    said = _messages_from_parts(parts)
+    return [*said, {"role": "user", "content": _GO_ON}] if said and said[-1]["role"] == "assistant" else said
 
 
 def follow_up(body: dict[str, Any], parts: Sequence[Part]) -> list[dict[str, Any]]:
@@ -246,9 +259,12 @@ def error_from_status(
         found = {"message": str(found)}
     said = _said(found)
     code = found.get("code") or found.get("type")
+    retry_after_s = seconds_to_wait(error.headers.get("retry-after"))
 
     def made(kind: type[APIError], sentence: str) -> APIError:
-        return kind(sentence, status_code=status, code=code, details=body[:4000])
+        error_made = kind(sentence, status_code=status, code=code, details=body[:4000])
+        error_made.retry_after_s = retry_after_s
+        return error_made
 
     if 300 <= status < 400:
         return ProtocolError(
@@ -276,10 +292,10 @@ def error_from_status(
             f"The conversation is longer than {model} takes{said}: shorten the prompt, or start afresh with --new.",
         )
     if status == 429:
-        limited = made(RateLimitError, f"{host} says too many requests (429{said}): wait, then run the cell again.")
-        assert isinstance(limited, RateLimitError)
-        limited.retry_after_s = _seconds(error.headers.get("retry-after"))
-        return limited
+        how_long = "" if retry_after_s is None else f" {retry_after_s:,.0f} s"
+        return made(
+            RateLimitError, f"{host} says too many requests (429{said}): wait{how_long}, then run the cell again."
+        )
     if status >= 500:
         return made(ServerError, f"{host} failed ({status}{said}): run the cell again in a moment.")
     return made(BadRequestError, f"{host} does not take this request ({status}{said}).")
@@ -307,8 +323,18 @@ def _one_line(text: str) -> str:
     return excerpt(" ".join(sendable(text).split()))
 
 
-def _seconds(value: str | None) -> float | None:
-    try:
-        return float(value) if value is not None else None
-    except ValueError:
+def seconds_to_wait(retry_after: str | None) -> float | None:
+    """What a Retry-After header asks for, be it seconds or a date; None if it asks for nothing that can be read."""
+    if retry_after is None:
         return None
+    try:
+        seconds = float(retry_after)
+    except ValueError:
+        try:
+            until = parsedate_to_datetime(retry_after)
+        except ValueError:
+            return None
+        if until.tzinfo is None:
+            until = until.replace(tzinfo=timezone.utc)
+        seconds = (until - datetime.now(timezone.utc)).total_seconds()
+    return max(0.0, seconds) if math.isfinite(seconds) else None

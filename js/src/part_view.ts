@@ -6,6 +6,8 @@ export interface Place {
   isOpen: boolean;
   /** True when another part has begun after it. */
   isFollowed: boolean;
+  /** True when a call before it is not done. */
+  isQueued: boolean;
 }
 
 /** Shows one part. Text comes through `append`, at most once a frame; metadata through `update`. */
@@ -15,6 +17,8 @@ export interface PartView {
   readonly isFinished: boolean;
   append(text: string): void;
   update(part: Part, place: Place): void;
+  /** Ends what goes on by itself; the part is shown no longer. */
+  close?(): void;
 }
 
 /** The host's own class names for rendered markdown, so that its style applies to ours. */

@@ -17,15 +17,50 @@ export interface ReasoningPart extends PartBase {
   seconds: number | null;
 }
 
+export type ToolCallState = "writing" | "waiting" | "running" | "done";
+
+/** What a person is asked about a call. */
+export interface Question {
+  /** The JSON schema of the arguments. */
+  schema: Record<string, unknown>;
+  description: string;
+  /** Why the arguments the person sent before will not do, or "". */
+  problem: string;
+}
+
 export interface ToolCallPart extends PartBase {
   type: "tool_call";
   call_id: string;
   name: string;
   /** JSON text, incomplete while the part is open. */
   arguments: string;
+  state: ToolCallState;
+  /** The JSON text of the arguments as the person changed them, or "". */
+  edited: string;
+  /** There only while the call waits. */
+  question: Question | null;
 }
 
-export type Part = TextPart | ReasoningPart | ToolCallPart;
+export type ToolOutcome = "ok" | "error" | "invalid" | "denied" | "stopped";
+
+export interface ToolResultPart extends PartBase {
+  type: "tool_result";
+  call_id: string;
+  /** What the model is told. */
+  text: string;
+  outcome: ToolOutcome;
+  seconds: number;
+  /** What only the person sees, such as a traceback. */
+  details: string;
+  /** Data URLs. */
+  images: string[];
+  /** What the tool printed and displayed. */
+  shown: MimeBundle[];
+}
+
+export type MimeBundle = Record<string, unknown>;
+
+export type Part = TextPart | ReasoningPart | ToolCallPart | ToolResultPart;
 
 export interface TranscriptDocument {
   seq: number;
@@ -94,6 +129,8 @@ export type Command =
   | { command: "hello"; view: string }
   | { command: "bye"; view: string }
   | { command: "stop" }
+  | { command: "approve"; call_id: string; arguments: string | null; always: boolean }
+  | { command: "deny"; call_id: string; reason: string }
   | { command: "resync"; seq: number };
 
 const RUNNING: ReadonlySet<State> = new Set(["connecting", "streaming", "waiting", "retrying"]);

@@ -1,4 +1,4 @@
-import { appendElement, setText } from "./element";
+import { appendElement, keepKeys, setText } from "./element";
 import type { MarkdownHost } from "./markdown";
 import type { PartView, Place } from "./part_view";
 import type { Part } from "./protocol";
@@ -15,8 +15,7 @@ export class ReasoningPartView implements PartView {
   constructor(parent: Element, host: MarkdownHost) {
     this.element = appendElement(parent, "details", "holysheep-reasoning");
     this.#summary = appendElement(this.element, "summary");
-    // Without it JupyterLab takes Enter as "edit the cell".
-    this.#summary.setAttribute("data-lm-suppress-shortcuts", "true");
+    keepKeys(this.#summary);
     this.#summary.addEventListener("click", () => {
       this.#isReaderChosen = true;
     });

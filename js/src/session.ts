@@ -1,3 +1,4 @@
+import { Calls } from "./calls";
 import {
   type AnswerFormat,
   type Command,
@@ -42,8 +43,10 @@ export class Session {
   /** True when a Stop was sent and the kernel has shown no reaction to it. */
   isStopUnanswered = false;
 
+  readonly calls: Calls;
   readonly #replica = new Replica((change) => {
-    for (const listener of this.#listeners) listener.transcriptChanged(change);
+    this.calls.observe(change, this.parts);
+    this.#tell(change);
   });
   readonly #host: SessionHost;
   readonly #listeners = new Set<SessionListener>();
@@ -55,6 +58,11 @@ export class Session {
 
   constructor(host: SessionHost) {
     this.#host = host;
+    this.calls = new Calls(host, (call_id) => {
+      this.parts.forEach((part, index) => {
+        if (part.type === "tool_call" && part.call_id === call_id) this.#tell({ kind: "changed", index });
+      });
+    });
   }
 
   get parts(): readonly Part[] {
@@ -102,6 +110,7 @@ export class Session {
   close(): void {
     this.#cancelResync?.();
     this.#cancelStopHint?.();
+    this.calls.close();
     this.#listeners.clear();
   }
 
@@ -178,6 +187,10 @@ export class Session {
     this.#cancelResync = this.#host.schedule(() => this.#resync(), this.#resyncDelay_ms);
     this.#resyncDelay_ms = Math.min(2 * this.#resyncDelay_ms, RESYNC_RETRY_MAX_MS);
     this.#host.send({ command: "resync", seq: this.#replica.seq });
+  }
+
+  #tell(change: Change): void {
+    for (const listener of this.#listeners) listener.transcriptChanged(change);
   }
 
   #notify(): void {

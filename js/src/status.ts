@@ -1,4 +1,4 @@
-import { appendElement, setText } from "./element";
+import { appendElement, keepKeys, setText } from "./element";
 import { formatCount, formatSeconds, joinFigures } from "./figures";
 import type { Session } from "./session";
 
@@ -31,8 +31,7 @@ export class StatusLine {
     );
     this.#stop = appendElement(element, "button", "holysheep-stop", "Stop");
     this.#stop.type = "button";
-    // Without it JupyterLab takes Enter as "edit the cell".
-    this.#stop.setAttribute("data-lm-suppress-shortcuts", "true");
+    keepKeys(this.#stop);
     this.#stop.addEventListener("click", () => session.stop());
     this.#key = appendElement(element, "kbd", "", "esc");
     this.update();

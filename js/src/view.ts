@@ -1,5 +1,5 @@
 import { Announcer } from "./announcer";
-import { appendElement, setText } from "./element";
+import { appendElement, holdsFocus, setText } from "./element";
 import { Footer } from "./footer";
 import { Frames } from "./frames";
 import type { Host } from "./host";
@@ -32,11 +32,11 @@ export class View implements SessionListener {
     this.#prompt = appendElement(this.root, "div", "holysheep-prompt");
     const announcements = appendElement(this.root, "div", "holysheep-announcer");
     const transcript = appendElement(this.root, "div", "holysheep-transcript");
-    this.#transcript = new Transcript(transcript, session.parts, session.answerFormat, host);
+    this.#transcript = new Transcript(transcript, session.parts, session.calls, session.answerFormat, host);
     this.#status = new StatusLine(appendElement(this.root, "div", "holysheep-status"), session, window);
     const notice = appendElement(this.root, "div", "holysheep-notice");
     this.#footer = new Footer(notice, appendElement(this.root, "div", "holysheep-footer"), session);
-    this.#announcer = new Announcer(announcements, session.status, window);
+    this.#announcer = new Announcer(announcements, session.status, session.parts, window);
     this.#frames = new Frames(window, () => this.#show());
     this.root.addEventListener("keydown", (event) => this.#stopOnEscape(event));
     this.#unsubscribe = session.subscribe(this);
@@ -59,6 +59,7 @@ export class View implements SessionListener {
     this.#unsubscribe();
     this.#frames.cancel();
     this.#status.close();
+    this.#transcript.close();
     this.#announcer.close();
     this.root.remove();
   }
@@ -68,16 +69,19 @@ export class View implements SessionListener {
     if (session.frozen && this.#host.freeze?.(session.frozen)) return;
     setText(this.#prompt, session.prompt);
     this.#prompt.hidden = !session.showsPrompt || session.prompt === "";
+    const hadFocus = holdsFocus(this.root);
     this.#transcript.flush(session.parts, session.isSettled);
+    // What had the focus may be gone with its part: kept in the widget, or the page would forget the place.
+    if (hadFocus && !holdsFocus(this.root)) this.root.focus({ preventScroll: true });
     this.#transcript.element.classList.toggle(
       "holysheep-is-streaming",
       session.status?.state === "streaming",
     );
-    // The focus was on Stop, which is about to go: kept in the widget, or the page would forget the place.
+    // The same when it was on Stop, which is about to go.
     if (this.#status.isFocusEnding) this.root.focus({ preventScroll: true });
     this.#status.update();
     this.#footer.update();
-    this.#announcer.update(session.status);
+    this.#announcer.update(session.status, session.parts);
   }
 
   #stopOnEscape(event: KeyboardEvent): void {

@@ -1,4 +1,12 @@
-import type { Op, Part, Patch, Status, TranscriptDocument } from "../src/protocol";
+import type {
+  Op,
+  Part,
+  Patch,
+  Status,
+  ToolCallPart,
+  ToolResultPart,
+  TranscriptDocument,
+} from "../src/protocol";
 
 /** The kernel's half of the protocol: folds deltas into parts and numbers the patches. */
 export class FakeKernel {
@@ -34,6 +42,33 @@ export class FakeKernel {
 
 export function statusOf(state: Status["state"], more: Partial<Status> = {}): Status {
   return { state, message: "", model: "gpt-4.1", context: "", seconds_since_start: 0, ...more };
+}
+
+export function callOf(more: Partial<ToolCallPart> = {}): ToolCallPart {
+  return {
+    type: "tool_call",
+    call_id: "c1",
+    name: "query",
+    arguments: "",
+    state: "writing",
+    edited: "",
+    question: null,
+    ...more,
+  };
+}
+
+export function resultOf(more: Partial<ToolResultPart> = {}): ToolResultPart {
+  return {
+    type: "tool_result",
+    call_id: "c1",
+    text: "",
+    outcome: "ok",
+    seconds: 0,
+    details: "",
+    images: [],
+    shown: [],
+    ...more,
+  };
 }
 
 /** Seeded, so that a failing run can be repeated. */

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
-import { FakeKernel, statusOf } from "./fake_kernel";
+import { callOf, FakeKernel, statusOf } from "./fake_kernel";
 import { FakeLab, textOf } from "./fake_page";
 
 let lab: FakeLab;
@@ -52,8 +52,7 @@ test("thinking for less than a second is not rounded to nothing", () => {
 
 test("a tool call shows its name and its arguments as they grow", () => {
   const { kernel, element } = openThinking();
-  const call = { type: "tool_call" as const, call_id: "c1", name: "query", arguments: "" };
-  lab.model.set({ patch: kernel.open(call) });
+  lab.model.set({ patch: kernel.open(callOf()) });
   lab.page.frame();
   const shown = element.querySelector(".holysheep-tool-call");
   lab.model.set({ patch: kernel.append('{"limit": ') });
@@ -68,7 +67,7 @@ test("a tool call shows its name and its arguments as they grow", () => {
 test("the arguments of two calls may grow in turn", () => {
   const { kernel, element } = openThinking();
   for (const name of ["first", "second"]) {
-    lab.model.set({ patch: kernel.open({ type: "tool_call", call_id: name, name, arguments: "" }) });
+    lab.model.set({ patch: kernel.open(callOf({ call_id: name, name })) });
   }
   for (const digit of "123") {
     lab.model.set({ patch: kernel.append(digit, 1) });

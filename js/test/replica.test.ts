@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import type { Part } from "../src/protocol";
 import { type Change, Replica } from "../src/replica";
-import { FakeKernel } from "./fake_kernel";
+import { callOf, FakeKernel } from "./fake_kernel";
 
 const TEXT: Part = { type: "text", text: "" };
 
@@ -106,9 +106,9 @@ test("metadata is merged into an open part without touching its text", () => {
 });
 
 test("the arguments of a tool call grow by append", () => {
-  const { replica } = replicaWith({ type: "tool_call", call_id: "1", name: "query", arguments: '{"a"' });
+  const { replica } = replicaWith(callOf({ arguments: '{"a"' }));
   replica.takePatch({ seq: 2, ops: [["append", 0, ":1}"]] });
-  assert.deepEqual(replica.parts, [{ type: "tool_call", call_id: "1", name: "query", arguments: '{"a":1}' }]);
+  assert.deepEqual(replica.parts, [callOf({ arguments: '{"a":1}' })]);
 });
 
 test("a patch about a part that was never opened is a gap, and nothing of it is applied", () => {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 import type { Traits } from "../src/protocol";
-import { FakeKernel, statusOf } from "./fake_kernel";
+import { callOf, FakeKernel, statusOf } from "./fake_kernel";
 import { FakeLab, isShown, textOf } from "./fake_page";
 
 let lab: FakeLab;
@@ -189,8 +189,7 @@ test("hostile text in every field creates no element and no attribute of its own
   const { element, kernel } = openLab({ prompt: hostile, shows_prompt: true, keep_hint: hostile });
   lab.model.set({ patch: kernel.append(hostile) });
   lab.model.set({ patch: kernel.open({ type: "reasoning", text: hostile, seconds: null }) });
-  const call = { type: "tool_call" as const, call_id: hostile, name: hostile, arguments: hostile };
-  lab.model.set({ patch: kernel.open(call) });
+  lab.model.set({ patch: kernel.open(callOf({ call_id: hostile, name: hostile, arguments: hostile })) });
   lab.model.set({ status: statusOf("waiting", { message: hostile, model: hostile }) });
   lab.page.frame();
   lab.model.set({

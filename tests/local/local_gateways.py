@@ -48,10 +48,64 @@ SCRIPT = {
                 {"match": "long", "text": "x", "finish_reason": "length"},
             ]
         },
+        "script-shop": {
+            "answers": [
+                {
+                    "match": "refund",
+                    "reasoning": "Which order?",
+                    "text": "I look it up.",
+                    "calls": [{"name": "lookup_order", "arguments": {"order": 1042}}],
+                    "then": [
+                        {"calls": [{"name": "refund", "arguments": {"order": 1042, "why": "it is “torn”"}}]},
+                        {"text": "It was {{result 1.status}}: {{result}}", "finish_reason": "stop"},
+                    ],
+                },
+                {
+                    "match": "both",
+                    "calls": [
+                        {"name": "lookup_order", "arguments": {"order": 1}},
+                        {"name": "lookup_order", "arguments": {"order": 2}},
+                    ],
+                    "then": [{"text": "{{result 1}} and {{result 2}}"}],
+                },
+                {
+                    "match": "short",
+                    "calls": [{"name": "lookup_order", "arguments": '{"order": 10'}],
+                    "finish_reason": "length",
+                },
+                {"match": "cut", "calls": [{"name": "lookup_order", "arguments": {"order": 1042}}], "cut_after": 3},
+                {
+                    "match": "slow",
+                    "deltas_per_s": 8,
+                    "calls": [{"name": "lookup_order", "arguments": {"order": n}} for n in (1, 2)],
+                    "then": [{"text": "done", "deltas_per_s": 0}],
+                },
+                {"match": "once", "times": 1, "calls": [{"name": "lookup_order"}], "then": [{"text": "the first"}]},
+                {"match": "once", "text": "the second"},
+                {"match": "nothing after", "calls": [{"name": "lookup_order", "arguments": {}}]},
+                {
+                    "match": "long story",
+                    "calls": [{"name": "lookup_order", "arguments": {"order": 1}}],
+                    "then": [{"text": "on and " * 5000, "deltas_per_s": 100}],
+                },
+            ]
+        },
         "script-small": {"context_tokens": 10, "answers": [{"text": "ok"}]},
         "script-recorded": {"answers": [{"stream": "noir.sse", "deltas_per_s": 0}]},
     }
 }
+
+TOOLS: list[Any] = [
+    {
+        "type": "function",
+        "function": {
+            "name": name,
+            "description": "About an order.",
+            "parameters": {"type": "object", "properties": {"order": {"type": "integer"}}, "required": ["order"]},
+        },
+    }
+    for name in ("lookup_order", "refund")
+]
 
 
 def client_of(gateway: Gateway, key: str | None = None) -> openai.OpenAI:

@@ -58,7 +58,13 @@ def test_no_usage_chunk_unless_it_was_asked_for(gateway: Gateway) -> None:
 
 def test_models_are_listed_with_the_script_as_owner(gateway: Gateway) -> None:
     models = client_of(gateway).models.list().data
-    assert [model.id for model in models] == ["script-hello", "script-small", "script-recorded", "script"]
+    assert [model.id for model in models] == [
+        "script-hello",
+        "script-shop",
+        "script-small",
+        "script-recorded",
+        "script",
+    ]
     assert {model.owned_by for model in models} == {"script"}
 
 

@@ -26,6 +26,9 @@ print(gateway.pid, flush=True)
 """
 
 
+READY = {"base_url": "http://127.0.0.1:1/v1", "ws_url": "ws://127.0.0.1:1/v1", "models": ["m"]}
+
+
 def start_parent(then: str) -> tuple[subprocess.Popen[str], int]:
     parent = subprocess.Popen(
         [sys.executable, "-c", PARENT.format(then=then)], stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True
@@ -118,16 +121,40 @@ def test_a_silent_child_is_ended_after_the_timeout(monkeypatch: pytest.MonkeyPat
         start_gateway("script", start_timeout_s=0.3)
 
 
-def test_progress_of_the_child_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    lines = [{"progress": [1, 9]}, {"progress": [9, 9]}, {"base_url": "http://127.0.0.1:1/v1", "models": ["m"]}]
+def fake_child(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, *lines: object) -> None:
+    """Has a child started that says these lines, and then lives until its stdin ends."""
     fake = tmp_path / "fake"
     fake.write_text("#!/bin/sh\necho not json\n" + "".join(f"echo '{json.dumps(line)}'\n" for line in lines) + "cat\n")
     fake.chmod(0o755)
     monkeypatch.setattr(sys, "executable", str(fake))
+
+
+def test_progress_of_the_child_is_reported(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    fake_child(monkeypatch, tmp_path, {"progress": [1, 9]}, {"progress": [9, 9]}, READY)
     seen: list[tuple[int, int]] = []
     with start_gateway("script", on_progress=lambda done, total: seen.append((done, total))) as gateway:
-        assert gateway.models == ["m"]
+        assert (gateway.base_url, gateway.ws_url, gateway.models) == (*list(READY.values())[:2], ["m"])
     assert seen == [(1, 9), (9, 9)]
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"base_url": "http://127.0.0.1:1/v1", "models": ["m"]},
+        {**READY, "models": []},
+        {**READY, "models": [1]},
+        {**READY, "base_url": 7},
+        {"progress": "much"},
+    ],
+)
+def test_a_child_that_says_nonsense_is_one_sentence_and_ended(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, nonsense: dict[str, object]
+) -> None:
+    fake_child(monkeypatch, tmp_path, nonsense)
+    before = psutil.Process().children()
+    with pytest.raises(LocalModelError, match="What the local gateway said at its start is not understood"):
+        start_gateway("script")
+    assert psutil.Process().children() == before
 
 
 def test_a_missing_extra_says_what_to_install() -> None:

@@ -15,7 +15,8 @@ from local_gateways import STREAM, client_of, say
 from holysheep_nb.errors import ConfigurationError
 from holysheep_nb.local import Gateway, start_gateway
 from holysheep_nb.local.engine import Delta
-from holysheep_nb.local.script import ScriptAnswer, ScriptEngine, cut_events, read_script
+from holysheep_nb.local.script import ScriptEngine, cut_events
+from holysheep_nb.local.script_file import ScriptAnswer, read_script
 
 
 def stream(gateway: Gateway, message: str, model: str = "script-hello") -> httpx.Response:
