@@ -134,10 +134,10 @@ def test_afresh_leaves_out_what_stands_above_for_this_cell_and_those_below(at_se
 
 
 def test_a_failed_exchange_is_not_sent_with_later_prompts(at_server: RawServer) -> None:
-    at_server.play(json_answer({"error": {"message": "down"}}, "503 Busy"))
+    at_server.play(json_answer({"error": {"message": "down"}}, "402 Payment Required"))
     at_server.play(answer("A"))
     chat = Chat()
-    with pytest.raises(Exception, match="503"):
+    with pytest.raises(Exception, match="402"):
         chat.ask("a").result()
     chat.ask("b").result()
     assert [m["content"] for m in at_server.asked[-1].json["messages"]] == ["b"]

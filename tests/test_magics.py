@@ -518,3 +518,22 @@ def test_a_wrong_verb_is_refused_in_one_sentence(loaded: NotebookShell, line: st
 def test_local_stop_without_local_says_so(loaded: NotebookShell) -> None:
     run_cell(loaded, "%holysheep local stop")
     assert shown_text(loaded) == "The built-in model is not running."
+
+
+def test_a_script_that_is_not_there_is_named_in_one_sentence(loaded: NotebookShell, tmp_path: Path) -> None:
+    path = tmp_path / "no such.json"
+    result = run_cell(loaded, f"%holysheep local script {path}")
+    assert isinstance(result.error_in_exec, LocalModelError)
+    assert last_error(result).startswith(f"The script {path} cannot be read: ")
+
+
+@pytest.mark.parametrize("quote", ["", '"'])
+def test_a_script_from_a_file_answers_until_local_ends(loaded: NotebookShell, tmp_path: Path, quote: str) -> None:
+    path = tmp_path / "small talk.json"
+    path.write_text('{"models": {"script-talk": {"answers": [{"text": "Baa."}]}}}')
+    run_cell(loaded, f"%holysheep local script {quote}{path}{quote}")
+    assert shown_text(loaded) == (
+        "script-talk plays small talk.json from this machine. `%holysheep local stop` ends that."
+    )
+    assert run_cell(loaded, "%%holysheep\nHello").result.text == "Baa."
+    run_cell(loaded, "%holysheep local stop")

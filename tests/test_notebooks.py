@@ -136,7 +136,8 @@ def test_the_code_that_the_model_shows_is_the_code_that_passed() -> None:
     reports = [part.text for part in turn.parts if part.type == "tool_result"]
     assert [report.splitlines()[-1] for report in reports[1:]] == ["3 of 6 cases pass.", "6 of 6 cases pass."]
     shown = re.findall(r"```python\n(.*?)```", turn.text, re.DOTALL)
-    assert shown == [json.loads(list(turn.calls.values())[-1].arguments)["code"]]
+    asked = [part.arguments for part in turn.parts if part.type == "tool_call"]
+    assert shown == [json.loads(asked[-1])["code"]]
 
 
 def test_a_figure_of_a_tool_is_shown_once() -> None:

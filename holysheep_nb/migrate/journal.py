@@ -30,6 +30,7 @@ from .secret import find_keys
 
 _VERSION = 1
 _PRIVATE = 0o600
+_ORPHAN_S = 3600.0
 _BACK = "holysheep-nb migrate --rollback"
 
 Segments = list[str | int]
@@ -138,6 +139,7 @@ def _keep(changes: Sequence[FileChange], mark: str) -> Path:
         for each in (folder, folder / "keys"):
             each.mkdir(parents=True, exist_ok=True)
             each.chmod(0o700)
+        _remove_orphans(folder)
         replace_file(_keys_file(path), json.dumps({"keys": keys}).encode(), _PRIVATE, mark)
         replace_file(path, json.dumps({"version": _VERSION, "files": entries}).encode(), _PRIVATE, mark)
     except OSError as error:
@@ -145,6 +147,14 @@ def _keep(changes: Sequence[FileChange], mark: str) -> Path:
             f"The journal cannot be written to {folder} ({error.strerror}); no file was changed."
         ) from None
     return path
+
+
+def _remove_orphans(folder: Path) -> None:
+    """Removes what a killed write left: half a journal, and keys that no journal needs."""
+    before = time.time() - _ORPHAN_S
+    for path in [*folder.glob(".*.tmp"), *(folder / "keys").iterdir()]:
+        if path.stat().st_mtime < before and not (path.suffix == ".json" and (folder / path.name).exists()):
+            path.unlink(missing_ok=True)
 
 
 def _keys_of(changes: Sequence[FileChange]) -> list[str]:

@@ -8,6 +8,7 @@ import random
 import signal
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -218,12 +219,25 @@ def test_bytes_that_are_not_utf_8_come_back() -> None:
     assert path.read_bytes() == content
 
 
-def kill_at(delay_s: float, report: Report) -> None:
-    """Writes a report in a child that is killed after a while."""
+def test_keys_that_no_journal_needs_are_removed_by_the_next_write() -> None:
+    folder = journal_folder() / "keys"
+    folder.mkdir(parents=True)
+    for name, age_s in (("old.json", 7200), ("new.json", 0)):
+        (folder / name).write_text("{}", "utf-8")
+        os.utime(folder / name, (time.time() - age_s,) * 2)
+    _, report = planned()
+    journal = write(report)
+    assert journal is not None
+    assert {path.name for path in folder.iterdir()} == {"new.json", journal.name}
+    roll_back()
+
+
+def kill_at(delay_s: float, work: Callable[[], object]) -> None:
+    """Does the work in a child that is killed after a while."""
     child = os.fork()
     if child == 0:
         try:
-            write(report)
+            work()
         finally:
             os._exit(0)
     time.sleep(delay_s)
@@ -245,7 +259,7 @@ def test_a_killed_write_leaves_each_file_old_or_new_and_can_be_undone(tmp_path: 
     chance = random.Random(7)
     halfway = 0
     for _ in range(50):
-        kill_at(chance.uniform(0, duration_s * 1.2), report)
+        kill_at(chance.uniform(0, duration_s * 1.2), lambda: write(report))
         now = contents(files)
         assert {path for path in files if now[path] not in (files[path], new[path])} == set()
         halfway += any(now[path] == files[path] for path in files) and any(now[path] == new[path] for path in files)
@@ -254,3 +268,18 @@ def test_a_killed_write_leaves_each_file_old_or_new_and_can_be_undone(tmp_path: 
         assert contents(files) == files
         assert sorted(path.name for path in project.iterdir()) == sorted(path.name for path in files)
     assert halfway > 0
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork and SIGKILL")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_killed_rollback_can_be_run_again(tmp_path: Path) -> None:
+    files = corpus(tmp_path / "project")
+    report = plan([tmp_path / "project"])
+    chance = random.Random(11)
+    for _ in range(10):
+        journal = write(report)
+        assert journal is not None
+        kill_at(chance.uniform(0, 0.05), roll_back)
+        if journal.exists():
+            assert roll_back(journal).refused == ()
+        assert contents(files) == files
