@@ -24,6 +24,7 @@ from holysheep_nb.errors import (
     ConfigurationError,
     ConnectionFailedError,
     HolySheepError,
+    LocalModelError,
     MissingKeyError,
     ProtocolError,
     UsageError,

@@ -46,6 +46,7 @@ def test_what_a_server_may_answer_is_one_sentence(
     server.play(answer("A"))
     server.play(steps)
     server.play(answer("B"))
+    kernel.run("%config HolySheepMagics.max_attempts = 1")
     kernel.run("%%holysheep\nbefore", cell_id="1")
     code = "%%holysheep --out kept\nHi"
     if way == "function":

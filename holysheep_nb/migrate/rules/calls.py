@@ -7,7 +7,7 @@ import re
 import libcst as cst
 
 from ..survey import Survey
-from ..tree import dotted, has_stars, keyword
+from ..tree import dotted, entries, has_stars, keyword
 
 _CHAT = re.compile(
     r"(?P<client>.+?)(?:\.with_options\(\))?(?:\.beta)?\.chat\.completions\."
@@ -45,11 +45,12 @@ def _look_at(survey: Survey, call: cst.Call, client: str) -> None:
         return
     note = survey.note(call, "openai call")
     model = keyword(call, "model")
-    if model is None:
-        if has_stars(call):
-            note.add([], "review", "The model comes with the other arguments: check its name.")
-    else:
-        survey.map_model(note, model.value)
+    spread = [entries(survey.tree.resolve(arg.value)) for arg in call.args if arg.star == "**"]
+    written = [each["model"].value for each in spread if each is not None and "model" in each]
+    if model is not None or written:
+        survey.map_model(note, model.value if model is not None else written[0])
+    elif has_stars(call):
+        note.add([], "review", "The model comes with the other arguments: check its name.")
     if not is_ours and note.edits:
         note.add([], "review", "The client comes from elsewhere: see that it is moved too.")
     if not note.edits and note.certainty == "exact":

@@ -49,6 +49,7 @@ _LEFT = {
     "langchain_openai.AzureChatOpenAI": "Its deployments are Azure's: build a ChatOpenAI in its place.",
     "langchain_openai.OpenAI": "It asks for plain completions: build a ChatOpenAI in its place.",
     "langchain_openai.OpenAIEmbeddings": "HolySheep may offer no embeddings: it goes where it went.",
+    "langchain_anthropic.ChatAnthropic": "It speaks Anthropic's protocol: build a ChatOpenAI in its place.",
     "litellm.embedding": "HolySheep may offer no embeddings: it goes where it went.",
     "litellm.Router": "Its list of models says where each goes: change it by hand.",
 }
@@ -311,7 +312,7 @@ def _is_passed_on(survey: Survey, node: cst.CSTNode) -> bool:
         return False
     if any(isinstance(each, cst.Annotation | cst.Import | cst.ImportFrom) for each in tree.parents(node)):
         return False
-    if isinstance(above, cst.Arg):
-        call = tree.parent(above)
-        return not (isinstance(call, cst.Call) and dotted(call.func) in ("isinstance", "issubclass"))
-    return isinstance(above, cst.Assign | cst.Element | cst.DictElement | cst.Return)
+    calls = [each for each in tree.parents(node) if isinstance(each, cst.Call)]
+    if any(dotted(call.func) in ("isinstance", "issubclass") for call in calls):
+        return False
+    return isinstance(above, cst.Arg | cst.Assign | cst.Element | cst.DictElement | cst.Return)

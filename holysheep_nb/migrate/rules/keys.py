@@ -14,6 +14,7 @@ from ..survey import KEY_NAME, Note, Survey
 from ..tree import text_of
 
 _ENV_MAGIC = re.compile(r"[ \t]*%(?:env|set_env)[ \t]+(\w+)[ \t=][^\n]*")
+_ENV_NAME = re.compile(r"^[ \t]*%(?:env|set_env)[ \t]+(OPENAI_API_KEY)\b", re.MULTILINE)
 _OWN_NAMES = {
     "Anthropic key": "ANTHROPIC_API_KEY",
     "OpenRouter key": "OPENROUTER_API_KEY",
@@ -112,12 +113,24 @@ def _rename_variable(survey: Survey) -> None:
     tree = survey.tree
     moved_anthropic = not any(note.kind.startswith("anthropic") and not note.edits for note in survey.notes)
     names = {"OPENAI_API_KEY", *(["ANTHROPIC_API_KEY"] if moved_anthropic and "anthropic" in tree.imports() else [])}
+    _rename_in_magics(survey)
     for node in tree.every(cst.SimpleString):
         if text_of(node) in names and not _is_edited(survey, *tree.span(node)) and _is_environment(survey, node):
             edits = survey.replace(node, f"{node.prefix}{node.quote}{KEY_NAME}{node.quote}")
             if edits:
                 survey.note(tree.statement(node), "environment", "exact", "", edits)
                 survey.notes[-1].span = tree.span(node)
+
+
+def _rename_in_magics(survey: Survey) -> None:
+    """`%env OPENAI_API_KEY=…` without a key in it."""
+    for found in _ENV_NAME.finditer(survey.document.source if survey.document.is_notebook else ""):
+        piece = survey.document.piece_at(found.start(1))
+        line_end = survey.document.source.find("\n", found.end())
+        line = survey.document.source[found.start() : line_end if line_end >= 0 else None]
+        if piece.is_python and not find_keys(line):
+            edit = Edit(*found.span(1), KEY_NAME)
+            survey.notes.append(Note(found.span(1), "environment", "exact", "", [edit]))
 
 
 def _is_environment(survey: Survey, node: cst.CSTNode) -> bool:

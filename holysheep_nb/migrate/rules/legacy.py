@@ -55,6 +55,8 @@ def look(survey: Survey) -> None:
     has_key = any(name == "openai.api_key" for name, _ in settings)
     if calls and all(keyword(call, "api_key") and keyword(call, "api_base") for call in calls):
         has_address = has_key = True
+    if not calls and survey.moved_clients:
+        has_address = True  # the clients have it
     if not has_address or not has_key:
         _add_settings(survey, anchor, min(names, key=len) if len(names) > 1 else names.pop(), has_address, has_key)
     elif anchor is not None and not anchor.edits and anchor.certainty == "exact":

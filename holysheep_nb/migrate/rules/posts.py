@@ -204,7 +204,7 @@ def _headers(survey: Survey) -> list[cst.BaseExpression] | None:
     known = [entries(tree.resolve(arg.value)) for arg in given if arg is not None]
     if posts and len(known) == len(posts) and all(each is not None for each in known):
         return [element.value for each in known if each for key, element in each.items() if key.lower() == _HEADER]
-    if any(not address.is_openai(url) for _, url in _written(survey)):
+    if None in known or any(not address.is_openai(url) for _, url in _written(survey)):
         return None
     pairs = [(element.key, element.value) for element in tree.every(cst.DictElement)]
     for assign in tree.every(cst.Assign):
