@@ -84,6 +84,7 @@ def _demo(arguments: argparse.Namespace) -> None:
 
 def _migrate(arguments: argparse.Namespace) -> int:
     from holysheep_nb.migrate import plan, write
+    from holysheep_nb.migrate.journal import keys_file
     from holysheep_nb.migrate.report import colour
 
     if arguments.rollback is not None:
@@ -102,6 +103,8 @@ def _migrate(arguments: argparse.Namespace) -> int:
         print(report.to_text(), end="")
         if journal is not None:
             print(f"Written. To go back: holysheep-nb migrate --rollback {journal}")
+            if any(change.keys for change in report.changes):
+                print(f"Until then the keys that were taken out are in {keys_file(journal)}, for you alone.")
         elif report.changes:
             print("Nothing was written: --write does it.")
     return FOUND if report.findings and not arguments.writes else 0

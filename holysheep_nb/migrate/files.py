@@ -58,7 +58,11 @@ def _rules_of(folder: Path) -> _Rules:
 
 def _walk(folder: Path, rules: _Rules) -> Iterator[Path]:
     rules = [*rules, *_rules_of(Path(os.path.abspath(folder)))]
-    for entry in sorted(os.scandir(folder), key=lambda each: each.name):
+    try:
+        entries = sorted(os.scandir(folder), key=lambda each: each.name)
+    except OSError as error:
+        raise UsageError(f"The folder {folder} cannot be read ({error.strerror}).") from None
+    for entry in entries:
         path = folder / entry.name
         if entry.is_dir(follow_symlinks=False):
             is_left_out = entry.name.startswith(".") or entry.name in _SKIPPED or (path / "pyvenv.cfg").exists()

@@ -82,7 +82,8 @@ def _first(survey: Survey, piece: Piece, line: str) -> list[Edit]:
     imports = [each for each in statements if _is_import(each)]
     above = imports or statements
     place = _above_comments(survey, piece, tree.line_start(tree.start(above[0]))) if above else piece.start
-    gap = "" if imports or survey.document.is_notebook else "\n\n"
+    is_definition = bool(above) and isinstance(above[0], cst.FunctionDef | cst.ClassDef)
+    gap = "" if imports or survey.document.is_notebook else "\n\n" if is_definition else "\n"
     return [Edit(place, place, f"{line}\n{gap}")]
 
 

@@ -112,7 +112,7 @@ def roll_back(journal: str | Path | None = None) -> Rollback:
             raise HolySheepError(f"{file} cannot be written ({error.strerror}): run {_BACK} again.") from None
         restored.append(file)
     if not refused:
-        _keys_file(path).unlink(missing_ok=True)
+        keys_file(path).unlink(missing_ok=True)
         path.unlink()
     return Rollback(tuple(restored), tuple(refused))
 
@@ -140,7 +140,7 @@ def _keep(changes: Sequence[FileChange], mark: str) -> Path:
             each.mkdir(parents=True, exist_ok=True)
             each.chmod(0o700)
         _remove_orphans(folder)
-        replace_file(_keys_file(path), json.dumps({"keys": keys}).encode(), _PRIVATE, mark)
+        replace_file(keys_file(path), json.dumps({"keys": keys}).encode(), _PRIVATE, mark)
         replace_file(path, json.dumps({"version": _VERSION, "files": entries}).encode(), _PRIVATE, mark)
     except OSError as error:
         raise HolySheepError(
@@ -216,7 +216,8 @@ def _real(path: Path) -> Path:
     return Path(os.path.realpath(path))
 
 
-def _keys_file(journal: Path) -> Path:
+def keys_file(journal: Path) -> Path:
+    """Where the keys are that belong to a journal."""
     return journal.parent / "keys" / journal.name
 
 
@@ -234,10 +235,10 @@ def _load(path: Path) -> list[dict[str, Any]]:
 
 def _load_keys(path: Path) -> list[str]:
     try:
-        return list(json.loads(_keys_file(path).read_bytes())["keys"])
+        return list(json.loads(keys_file(path).read_bytes())["keys"])
     except (OSError, ValueError, KeyError):
         raise HolySheepError(
-            f"The keys of the journal, {_keys_file(path)}, cannot be read: no file was put back."
+            f"The keys of the journal, {keys_file(path)}, cannot be read: no file was put back."
         ) from None
 
 

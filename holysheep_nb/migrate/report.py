@@ -20,8 +20,8 @@ class FileChange:
     """A file that would be rewritten: its bytes now, and its bytes then. `keys` are what is taken out."""
 
     path: Path
-    old: bytes
-    new: bytes
+    old: bytes = field(repr=False)
+    new: bytes = field(repr=False)
     keys: tuple[str, ...] = field(default=(), repr=False)
 
     def diff(self) -> str:

@@ -42,7 +42,13 @@ def plan(paths: Iterable[str | Path], *, models: str | Path | None = None, base_
     findings: list[Finding] = []
     changes: list[FileChange] = []
     for path in files:
-        found, change = scan_file(path, path.read_bytes(), table, base_url)
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            reason = f"The file cannot be read ({error.strerror})."
+            findings.append(Finding(path, None, 1, "file", "manual", "", None, reason))
+            continue
+        found, change = scan_file(path, content, table, base_url)
         findings += found
         changes += [change] if change is not None else []
     return Report(len(files), tuple(findings), tuple(changes))

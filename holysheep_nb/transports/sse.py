@@ -13,22 +13,54 @@ import httpx_sse
 
 from ..errors import ConnectionFailedError, DisconnectedError, ProtocolError, StalledError, StatusError
 
+MAX_EVENT_BYTES = 4 * 1024 * 1024
 _ERROR_BODY_BYTES = 64 * 1024
+# Two line ends in a row, whatever ends the lines: CR LF alone is one.
+_BLANK_LINES = (b"\n\n", b"\n\r", b"\r\r")
+# What is looked at at once: a compressed body may grow without bound from what the network gives.
+_SLICE_BYTES = 64 * 1024
+
+
+class _EventSize:
+    """How many bytes have come since the last blank line, which is what ends an event."""
+
+    def __init__(self) -> None:
+        self._bytes = 0
+        self._last = b""
+
+    def admits(self, piece: bytes) -> bool:
+        """Counts a piece of at most `MAX_EVENT_BYTES`; False if there is now an event of more."""
+        text = self._last + piece
+        if self._bytes + len(piece) > MAX_EVENT_BYTES:
+            first = min((at for blank in _BLANK_LINES if (at := text.find(blank)) >= 0), default=len(text))
+            if self._bytes + first - len(self._last) > MAX_EVENT_BYTES:
+                return False
+        last = max(text.rfind(blank) for blank in _BLANK_LINES)
+        self._bytes = len(text) - last - 2 if last >= 0 else self._bytes + len(piece)
+        self._last = text[-1:]
+        return True
 
 
 class _StreamText:
     """What httpx-sse reads from: the text as UTF-8 whatever the headers say, without its mark."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx.Response, host: str) -> None:
         # The type has been looked at, in any case of letters; httpx-sse takes lowercase alone.
         self.headers = {"content-type": "text/event-stream"}
         self._bytes = response.aiter_bytes()
+        self._host = host
 
     async def aiter_text(self) -> AsyncGenerator[str, None]:
+        """The text as it comes. Raises `ProtocolError` at an event that is too long, which nobody then holds."""
         decoder = codecs.getincrementaldecoder("utf-8-sig")("replace")
+        size = _EventSize()
         async for piece in self._bytes:
-            if text := decoder.decode(piece):
-                yield text
+            for start in range(0, len(piece), _SLICE_BYTES):
+                part = piece[start : start + _SLICE_BYTES]
+                if not size.admits(part):
+                    raise _too_long(self._host, "an event")
+                if text := decoder.decode(part):
+                    yield text
         if text := decoder.decode(b"", final=True):
             yield text
 
@@ -97,7 +129,7 @@ class SSETransport:
                     "events: check HOLYSHEEP_BASE_URL.",
                     details=await _read_error_body(response),
                 )
-            events = httpx_sse.EventSource(cast(httpx.Response, _StreamText(response))).aiter_sse()
+            events = httpx_sse.EventSource(cast(httpx.Response, _StreamText(response, self.host))).aiter_sse()
             async with contextlib.aclosing(events):
                 async for event in events:
                     if event.data:
@@ -108,12 +140,15 @@ class SSETransport:
 
     async def list_models(self) -> str:
         """The body of `GET {base_url}/models`."""
-        async with self._explained():
-            response = await self._client.get(
-                f"{self.base_url}/models", headers=self._authorization(), timeout=self._connect_timeout_s
-            )
+        request = self._client.stream(
+            "GET", f"{self.base_url}/models", headers=self._authorization(), timeout=self._connect_timeout_s
+        )
+        async with self._explained(), request as response:
             await _check_status(response)
-            return response.text
+            body = await _read_body(response, MAX_EVENT_BYTES + 1)
+        if len(body) > MAX_EVENT_BYTES:
+            raise _too_long(self.host, "a list of models")
+        return body.decode("utf-8", "replace")
 
     async def aclose(self) -> None:
         """Closes the connections."""
@@ -158,11 +193,18 @@ async def _check_status(response: httpx.Response) -> None:
 
 async def _read_error_body(response: httpx.Response) -> str:
     """The body's beginning: enough to say what is wrong, and no more."""
-    if response.is_stream_consumed:
-        return response.text[:_ERROR_BODY_BYTES]
-    body = b""
+    return (await _read_body(response, _ERROR_BODY_BYTES)).decode("utf-8", "replace")
+
+
+async def _read_body(response: httpx.Response, max_bytes: int) -> bytes:
+    """The body, or as much of its beginning."""
+    body = bytearray()
     async for piece in response.aiter_bytes():
         body += piece
-        if len(body) >= _ERROR_BODY_BYTES:
+        if len(body) >= max_bytes:
             break
-    return body[:_ERROR_BODY_BYTES].decode(response.charset_encoding or "utf-8", "replace")
+    return bytes(body[:max_bytes])
+
+
+def _too_long(host: str, what: str) -> ProtocolError:
+    return ProtocolError(f"{host} sent {what} of more than {MAX_EVENT_BYTES // 2**20} MB, which is not read.")

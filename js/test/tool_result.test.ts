@@ -76,7 +76,7 @@ test("a call without a result was not called", () => {
   assert.equal(textOf(element, ".holysheep-tool-call-state"), "· not called");
 });
 
-test("no clock goes on when the call is done, or its view is gone", () => {
+test("no clock goes on when the call is done, or its view is gone", async () => {
   const called = openCall();
   const { element, close } = lab.render();
   const gone = element.querySelector(".holysheep-tool-call-state")!;
@@ -84,14 +84,16 @@ test("no clock goes on when the call is done, or its view is gone", () => {
   lab.page.advance(5_000);
   assert.equal(gone.textContent, " · running · 0.0 s");
   finish(called, { seconds: 0.3 });
+  await Promise.resolve();
   lab.page.advance(5_000);
   assert.equal(textOf(called.element, ".holysheep-tool-call-state"), "· 0.3 s");
 });
 
-test("a later call of the same id has its own clock", () => {
+test("a later call of the same id has its own clock", async () => {
   const called = openCall();
   lab.page.advance(5_000);
   finish(called, {});
+  await Promise.resolve();
   lab.model.set({ patch: called.kernel.open(callOf()) });
   lab.model.set({ patch: called.kernel.change({ state: "running" }) });
   lab.page.frame();

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ..survey import Survey
+from .azure import look as look_at_azure
 from .calls import look as look_at_calls
 from .cells import look as look_at_cells
 from .clients import look as look_at_clients
@@ -18,6 +19,7 @@ RULES: tuple[Callable[[Survey], None], ...] = (
     look_at_loops,
     look_at_messages,
     look_at_clients,
+    look_at_azure,
     look_at_legacy,
     look_at_posts,
     look_at_calls,

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import libcst as cst
 
 from .. import address
-from ..arguments import add_arguments, drop_arguments
-from ..finding import Edit
+from ..arguments import add_arguments
 from ..secret import is_secret
 from ..survey import KEY_EXPRESSION, Note, Survey, one_line
 from ..tree import dotted, has_stars, keyword, text_of
@@ -44,7 +43,6 @@ SHAPES = {
     "litellm.acompletion": _LITELLM,
 }
 AZURE = {"openai.AzureOpenAI": "OpenAI", "openai.AsyncAzureOpenAI": "AsyncOpenAI"}
-_AZURE_ARGUMENTS = ("azure_endpoint", "api_version", "azure_deployment", "azure_ad_token", "azure_ad_token_provider")
 _LEFT = {
     "langchain_openai.AzureChatOpenAI": "Its deployments are Azure's: build a ChatOpenAI in its place.",
     "langchain_openai.OpenAI": "It asks for plain completions: build a ChatOpenAI in its place.",
@@ -60,15 +58,12 @@ _OTHER_PROVIDER = "The model is not OpenAI's or Anthropic's own: it goes where i
 def look(survey: Survey) -> None:
     """Notes every client, and every place where one is named without being built."""
     tree = survey.tree
-    azure: list[tuple[cst.Call, Note, str]] = []
     for call in tree.every(cst.Call):
         name = tree.imported(call.func) or ("builtins.__import__" if dotted(call.func) == "__import__" else "")
         if not survey.is_free(call):
             continue
         if name in SHAPES:
             _move(survey, call, SHAPES[name])
-        elif name in AZURE:
-            _move_azure(survey, call, AZURE[name], azure)
         elif name in _LEFT:
             survey.stays = True
             leave(survey, call, f"{name.split('.')[0]} {name.rsplit('.', 1)[1]}", _LEFT[name])
@@ -76,7 +71,6 @@ def look(survey: Survey) -> None:
             survey.note(
                 call, "import by name", "manual", "What is imported by name is not followed: change it by hand."
             )
-    _rename_azure(survey, azure)
     for node in [*tree.every(cst.Name), *tree.every(cst.Attribute)]:
         known = tree.imported(node)
         if (known in SHAPES or known in AZURE) and _is_passed_on(survey, node):
@@ -224,68 +218,6 @@ def _map_litellm(survey: Survey, call: cst.Call, note: Note) -> None:
         note.add([], "review", f"{name} becomes {mapped[0]}: check the answers, or name another with --models.")
     if target != written:
         note.add(survey.replace(meant, f'"{target}"'))
-
-
-def _move_azure(survey: Survey, call: cst.Call, plain: str, azure: list[tuple[cst.Call, Note, str]]) -> None:
-    if has_stars(call) or keyword(call, "azure_ad_token", "azure_ad_token_provider"):
-        reason = (
-            "Its arguments come from elsewhere: build an OpenAI client in its place."
-            if has_stars(call)
-            else "It signs in with Azure's tokens: build an OpenAI client in its place."
-        )
-        leave(survey, call, "azure client", reason, "AZURE_OPENAI_API_KEY")
-        return
-    note = survey.note(call, "azure client")
-    note.add([], "review", "Azure's deployments are not models: check `model=` in its calls, or name them in --models.")
-    edits: list[Edit] = drop_arguments(survey.tree, call, _AZURE_ARGUMENTS)
-    note.add(edits)
-    added = {"base_url": f'"{survey.base_url}"'}
-    key = keyword(call, "api_key")
-    if key is None:
-        added["api_key"] = KEY_EXPRESSION
-        survey.needs_os.append(survey.tree.start(call))
-    else:
-        survey.move_key(note, key.value)
-    note.add(add_arguments(survey.tree, call, added, _AZURE_ARGUMENTS))
-    target = assigned_name(survey, call)
-    if target:
-        survey.moved_clients.add(target)
-    survey.is_moved = True
-    azure.append((call, note, plain))
-
-
-def _rename_azure(survey: Survey, azure: list[tuple[cst.Call, Note, str]]) -> None:
-    """`AzureOpenAI` becomes `OpenAI` wherever it is named, if all that are built are moved."""
-    tree = survey.tree
-    built = [call for call in tree.every(cst.Call) if tree.imported(call.func) in AZURE]
-    if not azure:
-        return
-    note = azure[0][1]
-    if len(built) != len(azure):
-        for call, each, plain in azure:
-            func = call.func
-            if isinstance(func, cst.Attribute):
-                each.add(survey.replace(func.attr, plain))
-            else:
-                each.edits.clear()
-                each.certainty = "manual"
-                each.reason = "Another Azure client in this file is left alone: build an OpenAI client in its place."
-        return
-    for imports in tree.every(cst.ImportFrom):
-        if isinstance(imports.names, cst.ImportStar) or imports.module is None or dotted(imports.module) != "openai":
-            continue
-        for alias in imports.names:
-            plain = AZURE.get(f"openai.{dotted(alias.name)}", "")
-            if plain:
-                note.add(survey.replace(alias.name, plain))
-    for node in tree.every(cst.Attribute):
-        if plain := AZURE.get(tree.imported(node), ""):
-            note.add(survey.replace(node.attr, plain))
-    for name in tree.every(cst.Name):
-        plain = AZURE.get(tree.imported(name), "")
-        is_named_so = name.value in ("AzureOpenAI", "AsyncAzureOpenAI")
-        if plain and is_named_so and not isinstance(tree.parent(name), cst.ImportAlias | cst.Attribute):
-            note.add(survey.replace(name, plain))
 
 
 def assigned_name(survey: Survey, call: cst.Call) -> str:
