@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import difflib
 import itertools
-import logging
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -35,13 +34,16 @@ from .events import (
     TurnFinished,
     UsageReported,
 )
+from .masks import open_log
+from .parts import Part, ToolCallPart, ToolResultPart, part_from_dict
 from .retries import Retries
 from .tool_calls import ToolCalls
 from .transports.base import Transport
 from .wire import chat_completions
 from .wire.base import Decoder, FollowUp
+from .wire.masked import without_keys
 
-_log = logging.getLogger(__name__)
+_log = open_log(__name__)
 
 # A finish_reason has come: how long [DONE] and the usage may take.
 _FINISH_GRACE_S = 5.0
@@ -153,6 +155,7 @@ async def _converse(
 ) -> AsyncGenerator[Event, None]:
     messages = [line.first]
     usage = UsageReported(0, 0)
+    ids = _CallIds()
     for rounds_left in range(max_rounds - 1, -1, -1):
         answer = Turn("assistant")
         finished = TurnFinished("tool_calls")
@@ -160,9 +163,7 @@ async def _converse(
         async for event in _respond_patiently(line, messages, patience):
             if isinstance(event, ToolCallDelta):
                 index = first_index + event.index
-                is_new = index - first_index not in answer.calls
-                made_up = f"call_{index + 1}" if is_new and not event.call_id else event.call_id
-                event = replace(event, index=index, call_id=made_up)
+                event = replace(event, index=index, call_id=ids.name(index, event.call_id))
                 answer.apply(replace(event, index=index - first_index))
             elif isinstance(event, UsageReported):
                 usage = event = UsageReported(
@@ -191,11 +192,39 @@ async def _converse(
                     answer.apply(replace(event, index=event.index - first_index))
                 if isinstance(event, ToolFinished) and event.outcome == "stopped":
                     raise asyncio.CancelledError
-        messages = line.follow_up(messages[0], answer.parts)
+        parts = answer.parts
         if not line.transport.is_reusable:
-            # The results belong to the connection that the calls came over.
+            # The results belong to the connection that the calls came over, where they have the server's ids.
             patience = _Patience(None, False)
+            parts = [ids.given(part) for part in parts]
+        messages = line.follow_up(messages[0], parts)
         first_index += len(asked)
+
+
+class _CallIds:
+    """An id for each call of a run. Some servers give none, some the same ones in each round."""
+
+    def __init__(self) -> None:
+        self._names: dict[int, str] = {}
+        self._given: dict[str, str] = {}
+
+    def name(self, index: int, given: str) -> str:
+        """What a delta of call `index` says of its id, of which the server says `given`: "" for nothing new."""
+        if index in self._names and not given:
+            return ""
+        others = [name for other, name in self._names.items() if other != index]
+        name = given or f"call_{index + 1}"
+        while name in others:
+            name = f"{name}_{index + 1}"
+        self._names[index] = name
+        self._given[name] = given or name
+        return name
+
+    def given(self, part: Part) -> Part:
+        """The same part, with the id that the server gave."""
+        if not isinstance(part, ToolCallPart | ToolResultPart) or self._given.get(part.call_id) == part.call_id:
+            return part
+        return part_from_dict({**part.to_dict(), "call_id": self._given.get(part.call_id, part.call_id)})
 
 
 def _why_unmade(reason: str, rounds_left: int, max_rounds: int) -> tuple[str, str] | None:
@@ -230,7 +259,7 @@ async def respond(
     `new_decoder` is that of the wire which `messages` are written for. Close the iterator to end the round at
     once. Raises `HolySheepError`; what came before stands.
     """
-    decoder = new_decoder()
+    decoder = without_keys(new_decoder())
     model = model or str(messages[0].get("model"))
     async with contextlib.aclosing(transport.stream(*messages)) as payloads:
         try:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import fnmatch
 import ipaddress
 import os
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from traitlets import Enum, Float, Int, List, Unicode
 from traitlets.config import Configurable
 
-from .errors import ConfigurationError, MissingKeyError
+from .errors import ConfigurationError, MissingKeyError, show_briefly
+from .keys import find_key
 from .retries import Retries
 
 DEFAULT_BASE_URL = "https://api.holysheep.ai/v1"
@@ -19,27 +21,41 @@ DEFAULT_WS_URL = "wss://stream.holysheep.ai/v1"
 DEFAULT_MODEL = "gpt-4.1"
 DEFAULT_KEY_NAME = "HOLYSHEEP_API_KEY"
 
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where requests go, and the name of the environment variable that holds the key for it."""
+    """Where requests go, and the name of the variable that holds the key for it.
+
+    Raises `ConfigurationError` for what can be no name, and may be a key.
+    """
 
     base_url: str
     api_key_name: str
 
-    def read_key(self) -> str:
-        """The key, from the environment, now. Raises `MissingKeyError` or `ConfigurationError`."""
-        key = os.environ.get(self.api_key_name, "").strip()
-        if not key:
-            raise MissingKeyError(
-                f"There is no API key: set {self.api_key_name}, or run `%holysheep local` for a small "
-                "built-in model that needs none."
+    def __post_init__(self) -> None:
+        if not _VARIABLE.fullmatch(self.api_key_name):
+            error = ConfigurationError(
+                "A key is named by its environment variable, as in HOLYSHEEP_API_KEY: what was given is no such name. "
+                "If it is a key, take it out of the notebook."
             )
-        if not key.isascii() or not key.isprintable() or " " in key:
+            show_briefly(error, f"ConfigurationError: {error}")
+            raise error
+
+    def read_key(self) -> str:
+        """The key, looked for now. Raises `MissingKeyError` or `ConfigurationError`."""
+        key = find_key(self.api_key_name)
+        if key is None:
+            raise MissingKeyError(
+                f"There is no API key: set {self.api_key_name} or type it after `%holysheep login`, or run "
+                "`%holysheep local` for a small built-in model that needs none."
+            )
+        if not key.is_sendable:
             raise ConfigurationError(
                 f"The value of {self.api_key_name} cannot be an API key: it holds spaces or characters beyond ASCII."
             )
-        return key
+        return key.reveal()
 
 
 class Settings(Configurable):

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 from .events import (
     ApprovalRequested,
+    CallQueued,
     Event,
     PayloadSkipped,
     ReasoningDelta,
@@ -100,7 +101,7 @@ class Turn:
                 return self._append(ReasoningPart, text)
             case ToolCallDelta():
                 return self._append_call(event)
-            case ApprovalRequested() | ToolStarted():
+            case ApprovalRequested() | CallQueued() | ToolStarted():
                 return self._change_call(event)
             case ToolFinished():
                 return self._finish_call(event)
@@ -166,7 +167,7 @@ class Turn:
             ops.append(["append", position, event.arguments])
         return ops
 
-    def _change_call(self, event: ApprovalRequested | ToolStarted) -> list[Op]:
+    def _change_call(self, event: ApprovalRequested | CallQueued | ToolStarted) -> list[Op]:
         position, call = self._call(event.index)
         if isinstance(event, ApprovalRequested):
             call.state = "waiting"
@@ -174,9 +175,11 @@ class Turn:
                 "schema": event.schema,
                 "description": event.description,
                 "problem": event.problem,
+                "arguments": event.arguments,
             }
         else:
-            call.state, call.question, call.edited = "running", None, event.edited
+            call.state = "queued" if isinstance(event, CallQueued) else "running"
+            call.question, call.edited = None, event.edited
         return [["part", position, call.metadata()]]
 
     def _finish_call(self, event: ToolFinished) -> list[Op]:

@@ -7,6 +7,7 @@ HolySheepError
 │   └── LocalModelError            the built-in model cannot be fetched, checked or loaded
 ├── TransportError             the network, before or during an answer
 │   ├── ConnectionFailedError      never reached the server
+│   │   └── CertificateError           its certificate is not trusted
 │   ├── StalledError               no data for the idle timeout
 │   ├── DisconnectedError          the stream ended before the answer did
 │   └── StatusError                an HTTP status other than 200, its body still without meaning
@@ -30,21 +31,36 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from .masks import mask, mask_all
+
 
 def show_briefly(error: BaseException, sentence: str) -> None:
     """Lets IPython show `sentence` in place of the traceback, when `error` ends a cell."""
     error._render_traceback_ = lambda: [sentence]  # type: ignore[attr-defined]
 
 
-class HolySheepError(Exception):
-    """Everything this package raises on purpose.
+def forget_frames(error: BaseException) -> None:
+    """Takes the frames off an error and off what caused it: their variables hold what was sent, and some tracebacks
+    show variables. A cause whose own words hold a key goes altogether.
+    """
+    link: BaseException | None = error
+    while link is not None:
+        link.__traceback__ = None
+        below = link.__cause__ or link.__context__
+        if below is not None and mask(f"{below} {below!r}") != f"{below} {below!r}":
+            link.__cause__ = link.__context__ = below = None
+        link = below
 
-    `details` is what the server or the library below said, word for word, or "".
+
+class HolySheepError(Exception):
+    """Everything this package raises on purpose. No key is in it, whoever's words it repeats.
+
+    `details` is what the server or the library below said, word for word but for keys, or "".
     """
 
     def __init__(self, sentence: str, *, details: str = "") -> None:
-        super().__init__(sentence)
-        self.details = details
+        super().__init__(mask(sentence))
+        self.details = mask(details)
 
 
 class UsageError(HolySheepError):
@@ -71,6 +87,10 @@ class ConnectionFailedError(TransportError):
     """The server was never reached: name, refusal, TLS or connect timeout."""
 
 
+class CertificateError(ConnectionFailedError):
+    """The server's certificate is not trusted, or belongs to another name; nothing was sent."""
+
+
 class StalledError(TransportError):
     """Nothing came for the idle timeout."""
 
@@ -85,8 +105,8 @@ class StatusError(TransportError):
     def __init__(self, status_code: int, body: str, headers: Mapping[str, str]) -> None:
         super().__init__(f"The server answered with HTTP status {status_code}.", details=body)
         self.status_code = status_code
-        self.body = body
-        self.headers = dict(headers)
+        self.body = self.details
+        self.headers: dict[str, str] = mask_all(dict(headers))
 
 
 class ProtocolError(HolySheepError):
@@ -120,7 +140,7 @@ class APIError(HolySheepError):
     def __init__(self, sentence: str, *, status_code: int = 0, code: Any = None, details: str = "") -> None:
         super().__init__(sentence, details=details)
         self.status_code = status_code
-        self.code = code
+        self.code = mask_all(code)
 
 
 class AuthenticationError(APIError):

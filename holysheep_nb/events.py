@@ -43,13 +43,22 @@ class ToolCallDelta:
 class ApprovalRequested:
     """The call waits for a person. `schema` is the JSON schema of its arguments, `description` what the tool says.
 
-    `problem` is the sentence about arguments that the person gave and the tool does not take, or "".
+    `problem` is the sentence about `arguments` that the person gave and the tool does not take; both "" at first.
     """
 
     index: int
     schema: dict[str, Any]
     description: str = ""
     problem: str = ""
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class CallQueued:
+    """The call is approved, and waits for those before it. `edited` is as in `ToolStarted`."""
+
+    index: int
+    edited: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +153,7 @@ Event: TypeAlias = (
     | ReasoningDelta
     | ToolCallDelta
     | ApprovalRequested
+    | CallQueued
     | ToolStarted
     | ToolFinished
     | UsageReported

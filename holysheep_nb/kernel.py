@@ -56,6 +56,12 @@ class StreamThread:
         loop.run_forever()
 
     @property
+    def is_running(self) -> bool:
+        """True while there is a thread: what is asked of it now does not start one."""
+        with self._lock:
+            return self._thread is not None and self._thread.is_alive()
+
+    @property
     def is_current(self) -> bool:
         """True on the stream thread itself, also while it winds down."""
         return bool(getattr(self._here, "is_stream_thread", False))
@@ -69,8 +75,9 @@ class StreamThread:
         self.loop.call_soon_threadsafe(function, *arguments)
 
     def at_exit(self, cleanup: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """A coroutine function to be run there before the thread ends."""
-        self._at_exit.append(cleanup)
+        """A coroutine function to be run there before the thread ends: once, however often it is given."""
+        if cleanup not in self._at_exit:
+            self._at_exit.append(cleanup)
 
     def stop(self) -> None:
         """Ends the thread: cancels what runs, cleans up, and waits for it. It starts anew when needed."""
@@ -122,23 +129,33 @@ class _MainCall:
             if self._is_abandoned or not self.future.set_running_or_notify_cancel():
                 return
             self._is_running = True
+        is_calling = is_interrupted = False
+
+        def interrupt(_signal: int, _frame: FrameType | None) -> None:
+            # Raised outside of the call, it would leave this handler behind, or end the kernel's loop.
+            nonlocal is_interrupted
+            if is_calling:
+                raise KeyboardInterrupt
+            is_interrupted = True
+
         outcome: Callable[[], object] = lambda: self.future.set_exception(InterruptedCallError())  # noqa: E731
-        previous = signal.getsignal(signal.SIGINT)
-        is_interrupted = False
+        previous = signal.signal(signal.SIGINT, interrupt)
         try:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            try:
-                value = self._context.copy().run(self._function)
-                outcome = lambda: self.future.set_result(value)  # noqa: E731
-            except Exception as error:
-                failure = error
-                outcome = lambda: self.future.set_exception(failure)  # noqa: E731
-            with self._lock:
-                self._is_running = False
+            is_calling = True
+            value = self._context.copy().run(self._function)
+            is_calling = False
+            outcome = lambda: self.future.set_result(value)  # noqa: E731
+        except Exception as error:
+            is_calling = False
+            failure = error
+            outcome = lambda: self.future.set_exception(failure)  # noqa: E731
         except KeyboardInterrupt:
+            is_calling = False
             is_interrupted = True
         finally:
-            self._is_running = False
+            is_calling = False
+            with self._lock:
+                self._is_running = False
             signal.signal(signal.SIGINT, previous)
         outcome()
         if is_interrupted and not self._is_abandoned and callable(previous):
@@ -273,6 +290,80 @@ async def wait_ticking(future: concurrent.futures.Future[T]) -> T:
     return wrapped.result()
 
 
+class _Nesting:
+    """Has asyncio patched for as long as a loop turns within itself, and not longer.
+
+    What somebody else has patched stays patched.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._depth = 0
+        self._changes: list[tuple[Any, str, Any, Any]] = []
+
+    @contextlib.contextmanager
+    def patch(self, loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+        """While it is entered, `loop` can turn although it is running."""
+        # The turn under way goes on to take as many callbacks as there are now, and fails where it finds fewer.
+        owed = len(getattr(loop, "_ready", ()))
+        self._enter(loop)
+        try:
+            yield
+        finally:
+            self._leave()
+            for _ in range(owed):
+                loop.call_soon(_do_nothing)
+
+    def _enter(self, loop: asyncio.AbstractEventLoop) -> None:
+        import nest_asyncio2
+
+        with self._lock:
+            owners = _patched_owners(loop)
+            before = [dict(vars(owner)) for owner in owners]
+            nest_asyncio2.apply(loop)
+            self._depth += 1
+            for owner, was in zip(owners, before, strict=True):
+                self._changes += [
+                    (owner, name, was.get(name, _ABSENT), now)
+                    for name, now in vars(owner).items()
+                    # Tornado's list of what a future is must go on to name those made meanwhile.
+                    if was.get(name, _ABSENT) is not now and name != "FUTURES"
+                ]
+
+    def _leave(self) -> None:
+        with self._lock:
+            self._depth -= 1
+            if self._depth:
+                return
+            changes, self._changes = self._changes, []
+            # What says that all is patched goes first, so that an interrupt leaves nothing half-patched unnoticed.
+            for owner, name, was, now in sorted(changes, key=lambda change: change[1] != "_nest_patched"):
+                if vars(owner).get(name, _ABSENT) is not now:
+                    continue
+                if was is _ABSENT:
+                    delattr(owner, name)
+                else:
+                    setattr(owner, name, was)
+
+
+_ABSENT = object()
+_nesting = _Nesting()
+
+
+def _do_nothing() -> None:
+    pass
+
+
+def _patched_owners(loop: asyncio.AbstractEventLoop) -> list[Any]:
+    """The modules and classes that nest_asyncio2 changes."""
+    owners: list[Any] = [asyncio, asyncio.events, asyncio.tasks, asyncio.futures, type(loop)]
+    if sys.version_info < (3, 14):
+        owners.append(type(asyncio.get_event_loop_policy()))
+    if "tornado.concurrent" in sys.modules:
+        owners.append(sys.modules["tornado.concurrent"])
+    return owners
+
+
 def wait_blocking(future: concurrent.futures.Future[T]) -> T:
     """Waits in synchronous code, on any thread but the stream thread.
 
@@ -284,10 +375,8 @@ def wait_blocking(future: concurrent.futures.Future[T]) -> T:
         loop = asyncio.get_running_loop()
     except RuntimeError:
         return _wait_interruptibly(future)
-    import nest_asyncio2
-
-    nest_asyncio2.apply(loop)
-    return loop.run_until_complete(wait_ticking(future))
+    with _nesting.patch(loop):
+        return loop.run_until_complete(wait_ticking(future))
 
 
 def _wait_interruptibly(future: concurrent.futures.Future[T]) -> T:

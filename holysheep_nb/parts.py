@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from .events import ToolOutcome
 
-ToolCallState: TypeAlias = Literal["writing", "waiting", "running", "done"]
+ToolCallState: TypeAlias = Literal["writing", "waiting", "queued", "running", "done"]
 
 
 class _GrowingPart:
@@ -86,9 +86,11 @@ class ReasoningPart(_GrowingPart):
 class ToolCallPart(_GrowingPart):
     """A call the model wants made. `arguments` is the JSON text as the model wrote it.
 
-    state      "writing" while the arguments come, "waiting" for a person, "running", "done"
+    state      "writing" while the arguments come, "waiting" for a person, "queued" for the calls before it,
+               "running", "done"
     edited     the JSON text of the arguments as the person changed them, or ""
-    question   while it waits: what the person is asked, {"schema", "description", "problem"}
+    question   while it waits: what the person is asked, {"schema", "description", "problem", "arguments"},
+               the last two being about arguments that were refused
     """
 
     type = "tool_call"

@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .errors import APIError, ConnectionFailedError, DisconnectedError, HolySheepError
+from .errors import APIError, CertificateError, ConnectionFailedError, DisconnectedError, HolySheepError
 from .events import RetryScheduled
 
 _RETRIED_STATUSES = frozenset({408, 409, 429})
@@ -43,7 +43,7 @@ def is_passing(error: HolySheepError) -> bool:
     """True if the same request may fare better in a moment."""
     if isinstance(error, APIError):
         return error.status_code in _RETRIED_STATUSES or 500 <= error.status_code != 501
-    return isinstance(error, ConnectionFailedError | DisconnectedError)
+    return isinstance(error, ConnectionFailedError | DisconnectedError) and not isinstance(error, CertificateError)
 
 
 def _problem(error: HolySheepError) -> str:

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from . import agent
 from .config import Endpoint, Settings
-from .errors import ConfigurationError, UsageError
+from .errors import ConfigurationError, HolySheepError, UsageError, forget_frames
 from .kernel import stream_thread
 from .transports.base import Transport
 from .transports.cassette import CassetteTransport, RecordingTransport
@@ -121,7 +121,11 @@ class Route:
 
     async def list_models(self) -> list[str]:
         """The names of the models the endpoint offers. Raises `HolySheepError`."""
-        return await agent.list_models(self._open_sse())
+        try:
+            return await agent.list_models(self._open_sse())
+        except HolySheepError as error:
+            forget_frames(error)
+            raise
 
     def _open_sse(self, endpoint: Endpoint | None = None) -> SSETransport:
         """The connection pool of an endpoint, which belongs to the stream thread."""

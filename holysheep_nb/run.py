@@ -6,7 +6,6 @@ import asyncio
 import concurrent.futures
 import contextlib
 import json
-import logging
 from collections.abc import AsyncGenerator, Callable, Generator
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
@@ -16,14 +15,17 @@ from .conversation import Op, Turn, Usage
 from .errors import (
     AnswerFormatError,
     AnswerTooLongError,
+    APIError,
     HolySheepError,
     ProtocolError,
     TransportError,
     UsageError,
+    forget_frames,
     show_briefly,
 )
 from .events import (
     ApprovalRequested,
+    CallQueued,
     Event,
     ReasoningDelta,
     RetryScheduled,
@@ -37,16 +39,19 @@ from .events import (
     UsageReported,
 )
 from .kernel import stream_thread, wait_blocking, wait_ticking
+from .masks import open_log
 from .parts import ToolCallPart
 from .timing import Timing, estimate_tokens
 
-_log = logging.getLogger(__name__)
+_log = open_log(__name__)
 
 State: TypeAlias = Literal[
     "connecting", "retrying", "streaming", "waiting", "complete", "stopped", "truncated", "failed"
 ]
 TERMINAL_STATES: frozenset[State] = frozenset({"complete", "stopped", "truncated", "failed"})
 MAX_ANSWER_CHARACTERS = 64 * 1024 * 1024
+# Each costs memory, and most of them a message to the page, however little text is in it.
+MAX_PARTS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +204,15 @@ class Run:
     def start(self, *views: View) -> Run:
         """Begins, on the stream thread. Returns itself."""
         self._views += views
-        for view in views:
-            view.begin(self)
-        stream_thread.call(self._launch)
+        try:
+            for view in views:
+                view.begin(self)
+        except BaseException:
+            # An interrupt, say: a run that is not launched would be waited for without end.
+            self._stop_reason = "stopped"
+            raise
+        finally:
+            stream_thread.call(self._launch)
         return self
 
     def resume(self, *views: View) -> Run:
@@ -240,11 +251,15 @@ class Run:
         arguments   JSON text in place of what the model wrote; checked before the call is made
         always      approves later calls of this tool too
         """
-        stream_thread.call(self.approvals.answer, call_id, Decision(True, arguments, always))
+        self._decide(call_id, Decision(True, arguments, always))
 
     def deny(self, call_id: str, reason: str = "") -> None:
         """Denies a call that waits, from any thread. The model is told `reason`."""
-        stream_thread.call(self.approvals.answer, call_id, Decision(False, reason=reason))
+        self._decide(call_id, Decision(False, reason=reason))
+
+    def _decide(self, call_id: str, decision: Decision) -> None:
+        if not self.is_finished:
+            stream_thread.call(self.approvals.answer, call_id, decision)
 
     def result(self) -> Run:
         """Waits until the run has ended, in synchronous code. Raises `error`, if there is one."""
@@ -361,7 +376,9 @@ class Run:
         ops = self.turn.apply(event)
         if ops:
             self._tell_views("update", ops)
-        if isinstance(event, ApprovalRequested | ToolStarted | ToolFinished):
+        if len(self.turn.parts) + len(self.turn.skipped) > MAX_PARTS:
+            raise AnswerTooLongError(f"The answer has more than {MAX_PARTS:,} parts and unreadable payloads.")
+        if isinstance(event, ApprovalRequested | CallQueued | ToolStarted | ToolFinished):
             is_waiting = any(call.state == "waiting" for call in self.tool_calls)
             self._change_status("waiting" if is_waiting else "streaming")
         for listener in tuple(self._listeners):
@@ -382,10 +399,13 @@ class Run:
             self._tell_views("change_status")
 
     def _fail(self, error: HolySheepError) -> None:
+        _log.debug("a run has failed", exc_info=error)
+        forget_frames(error)
         self.error = error
         if not self.turn.parts:
             return self._finish("failed")
-        if not isinstance(error, TransportError | ProtocolError | AnswerTooLongError):
+        is_refused = isinstance(error, APIError) and error.status_code != 0
+        if is_refused or not isinstance(error, TransportError | ProtocolError | APIError | AnswerTooLongError):
             return self._finish("failed")
         kept = f"what came is kept ({len(self.text):,} characters)"
         error.args = (f"{str(error).rstrip('.')}: the answer is cut off, and {kept}.",)

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from .approvals import Approvals, Decision
 from .errors import ToolArgumentsError
-from .events import ApprovalRequested, Event, ToolFinished, ToolOutcome, ToolStarted
+from .events import ApprovalRequested, CallQueued, Event, ToolFinished, ToolOutcome, ToolStarted
 from .parts import ToolCallPart
 from .tools import Tool
 
@@ -87,20 +87,21 @@ class ToolCalls:
         edited = ""
         if not tool.is_safe:
             decision = self._approvals.decide_alone(tool.name)
-            problem = ""
+            problem = refused = ""
             while decision is None:
-                tell(ApprovalRequested(index, tool.parameters, tool.description, problem))
+                tell(ApprovalRequested(index, tool.parameters, tool.description, problem, refused))
                 decision = await self._approvals.ask(call.call_id, tool.name)
                 if decision.is_approved and decision.arguments is not None:
                     try:
                         arguments, named = tool.read_arguments(decision.arguments)
                         edited = decision.arguments
                     except ToolArgumentsError as error:
-                        problem, decision = str(error), None
+                        problem, refused, decision = str(error), decision.arguments, None
             if not decision.is_approved:
                 tell(ToolFinished(index, _denial(decision), "denied"))
                 return
-        if before is not None:
+        if before is not None and not before.done():
+            tell(CallQueued(index, edited))
             await asyncio.wait({before})
         tell(ToolStarted(index, edited))
         result = await self._execute(tool, arguments, named)

@@ -59,6 +59,20 @@ def answer(*texts: str, pause_s: float = 0.0, usage: tuple[int, int] | None = (3
     return [*steps, DONE]
 
 
+def call_chunk(index: int, name: str, arguments: Any) -> bytes:
+    """A whole call in one chunk. Arguments that are a text go out as they are, cut or wrong."""
+    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
+    function = {"name": name, "arguments": text}
+    return chunk(tool_calls=[{"index": index, "id": f"id_{name}_{index}", "type": "function", "function": function}])
+
+
+def calling(*calls: tuple[str, Any], text: str = "") -> list[Step]:
+    """An answer that wants calls made, each given as a name and its arguments."""
+    steps: list[Step] = [sse_head(), chunk(text, role="assistant")]
+    steps += [call_chunk(index, name, arguments) for index, (name, arguments) in enumerate(calls)]
+    return [*steps, chunk(finish_reason="tool_calls"), DONE]
+
+
 def json_answer(body: Any, status: str = "200 OK", headers: str = "") -> list[Step]:
     """A JSON response, as errors are."""
     return [sse_head("application/json", status=status, headers=headers) + json.dumps(body).encode()]

@@ -3,7 +3,7 @@
     async with RawSocket(READ, '{"type": ...}', 0.5, close(1001, "deploy")) as server:
         ...; server.ws_url, server.received, server.requests, await server.left(), server.hung
 
-Each connection gets the steps from their beginning. It is the server of the websockets library; where a step breaks
+Each connection gets the steps from their beginning, those after the first what `later` says, if it is given. It is the server of the websockets library; where a step breaks
 the protocol, it goes around it.
 """
 
@@ -79,13 +79,14 @@ def reset(transport: asyncio.WriteTransport) -> None:
 class RawSocket:
     """Serves while it is entered; `ws_url` ends in /v1. Options go to `websockets.asyncio.server.serve`."""
 
-    def __init__(self, *steps: Step | list[Message], **options: Any) -> None:
+    def __init__(self, *steps: Step | list[Message], later: list[Step] | None = None, **options: Any) -> None:
         self.received: list[Any] = []
         self.requests: list[Request] = []
         self.close_codes: list[int | None] = []
         self._steps: list[Step] = []
         for step in steps:
             self._steps += step if isinstance(step, list) else [step]
+        self._later = later
         # A server that is told nothing else must not end a test by a timeout of its own.
         self._options = {"ping_interval": None, "close_timeout": 0.2, "max_size": None, **options}
         self.hung: asyncio.Event
@@ -119,8 +120,9 @@ class RawSocket:
     async def _play(self, connection: ServerConnection) -> None:
         assert connection.request is not None
         self.requests.append(connection.request)
+        is_first = len(self.requests) == 1
         try:
-            for step in self._steps:
+            for step in self._steps if is_first or self._later is None else self._later:
                 await self._step(step, connection)
             await connection.close()
         except ConnectionClosed:

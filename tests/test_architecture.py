@@ -77,7 +77,7 @@ def importers(library: str, *, for_types: bool = True) -> set[str]:
 LAYERS = {
     "": {"chat", "errors", "magics", "run", "tools", "version"},
     "__main__": {"cli"},
-    "agent": {"conversation", "errors", "events", "retries", "tool_calls", "transports.base", "wire"},
+    "agent": {"conversation", "errors", "events", "parts", "retries", "tool_calls", "transports.base", "wire"},
     "approvals": set(),
     "chat": {
         *("agent", "approvals", "config", "conversation", "errors", "events", "execution", "kernel", "route", "run"),

@@ -389,7 +389,12 @@ def openai_error(message: str, code: str | None = None) -> dict[str, Any]:
             "api.test sends this request on to another address (HTTP 302), which is not followed with your key: "
             "set HOLYSHEEP_BASE_URL to the final address.",
         ),
-        (204, "", BadRequestError, "api.test does not take this request (204)."),
+        (
+            204,
+            "",
+            ProtocolError,
+            "api.test answered with HTTP 204, which is no stream of events: check HOLYSHEEP_BASE_URL.",
+        ),
     ],
 )
 def test_a_status_is_one_sentence(status: int, body: Any, kind: type[HolySheepError], sentence: str) -> None:

@@ -207,6 +207,8 @@ def _check_unchanged(change: FileChange) -> None:
         is_unchanged = change.path.read_bytes() == change.old
     except OSError as error:
         raise HolySheepError(f"{change.path} cannot be read ({error.strerror}).") from None
+    if not os.access(_real(change.path), os.W_OK):
+        raise HolySheepError(f"{change.path} cannot be written: it is read-only.")
     if not is_unchanged:
         raise HolySheepError(f"{change.path} was edited while this ran: run it again.")
 

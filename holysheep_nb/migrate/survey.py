@@ -94,26 +94,30 @@ class Survey:
         self._edited.add(span)
         return [Edit(*span, text)]
 
-    def read_key(self, node: cst.CSTNode) -> list[Edit]:
+    def read_key(self, node: cst.CSTNode, quote: str = '"') -> list[Edit]:
         """The edit that reads HolySheep's key from the environment in the node's place."""
-        edits = self.replace(node, KEY_EXPRESSION)
+        edits = self.replace(node, KEY_EXPRESSION.replace('"', quote))
         if edits:
             self.needs_os.append(self.tree.start(node))
         return edits
 
-    def move_key(self, note: Note, value: cst.BaseExpression) -> None:
-        """Lets the key that is given as `value` come from the environment, where it is written or where it is named."""
+    def move_key(self, note: Note, value: cst.BaseExpression, quote: str = '"') -> None:
+        """Lets the key that is given as `value` come from the environment, in an expression with these quotes.
+
+        It is changed where it is written, in a constant of its own too; a constant that others use stays to them.
+        """
         tree = self.tree
         meant = tree.resolve(value)
         key = text_of(meant)
+        is_shared = isinstance(value, cst.Name) and len(tree.uses(value.value, tree.scope(value))) > 2
+        if is_shared or (key is None and not self.is_environment(meant)):
+            reason = f"The key came from `{one_line(tree.source(value))}`: now it comes from {KEY_NAME}."
+            certainty: Certainty = "review" if key is None and not self.is_environment(meant) else "exact"
+            note.add(self.read_key(value, quote), certainty, reason if certainty == "review" else "")
+            return
         if key is not None:
             self.take_out(meant, key)
-            note.add(self.read_key(meant))
-        elif self.is_environment(meant):
-            note.add(self.read_key(meant))
-        else:
-            reason = f"The key came from `{one_line(tree.source(value))}`: now it comes from {KEY_NAME}."
-            note.add(self.read_key(value), "review", reason)
+        note.add(self.read_key(meant, quote if meant is value else '"'))
 
     def take_out(self, node: cst.CSTNode, key: str) -> Note | None:
         """Notes a key that is written in the code and is taken out; None for a value that is no key."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import logging
 import math
 import os
 import re
@@ -15,16 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DisconnectedError, ProtocolError, StalledError, TransportError, UsageError
+from ..keys import MIN_KEY_CHARACTERS
+from ..masks import open_log, written_forms
 from .base import Transport
 from .cassette_file import Cassette, RecordedExchange, check_writable, difference, error_from_dict, error_to_dict
 
 # Whoever stopped receiving did so after a silence, which a replay keeps, up to a limit.
 _MAX_SILENCE_S = 10.0
 _AFTER_SILENCE_S = 1.0
-# What is shorter is no secret, but may be a word of the answer.
-_MIN_KEY_CHARACTERS = 8
 
-_log = logging.getLogger(__name__)
+_log = open_log(__name__)
 
 
 class RecordingTransport:
@@ -180,11 +179,7 @@ def _as_recorded(messages: tuple[dict[str, Any], ...], hidden: re.Pattern[str] |
 
 def _hidden(keys: Iterable[str]) -> re.Pattern[str] | None:
     """What finds the keys, however often JSON within JSON has escaped them; None if there is nothing to hide."""
-    forms = [
-        "".join(rf"\\{{0,8}}(?:{re.escape(character)}|(?i:u{ord(character):04x}))" for character in key)
-        for key in sorted(keys, key=len, reverse=True)
-        if len(key) >= _MIN_KEY_CHARACTERS
-    ]
+    forms = [written_forms(key) for key in sorted(keys, key=len, reverse=True) if len(key) >= MIN_KEY_CHARACTERS]
     return re.compile("|".join(forms)) if forms else None
 
 

@@ -41,7 +41,7 @@ _CLOSE_TIMEOUT_S = 0.15
 _WATCH_S = 1.0
 _ERROR_BODY_CHARACTERS = 64 * 1024
 
-_log = logging.getLogger(__name__)
+_log = open_log(__name__)
 # At DEBUG websockets writes the header with the key into its log: this one never gets so far.
 _connection_log = logging.getLogger(f"{__name__}.connection")
 _connection_log.setLevel(logging.INFO)

@@ -19,21 +19,21 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
-from typing import Any
+from typing import Any, ClassVar
 
 from IPython.core.interactiveshell import InteractiveShell
 
 from ..approvals import NOBODY_THERE
 from ..conversation import Op
 from ..kernel import stream_thread
+from ..masks import open_log
 from ..run import Run
 from .front_end import FRONT_END, AnswerWidget, open_front_end
 from .frozen import context_note, ending_note, frozen_bundle, retry_note
 from .headless import HiddenView
 from .output import Output, show_images
 
-_log = logging.getLogger(__name__)
+_log = open_log(__name__)
 
 PATCHES_PER_S = 30.0
 # All streams of a kernel together: Jupyter's relay manages about 600 messages a second.
@@ -50,7 +50,8 @@ KEEP_HINT = "%holysheep show puts this answer into the notebook"
 class WidgetView(HiddenView):
     """Streams a run into an `AnswerWidget`, and freezes it into markdown at the end unless `live`."""
 
-    _streaming = 0  # how many views of this kernel are streaming
+    _streaming: ClassVar[set[WidgetView]] = set()  # those of this kernel whose run goes on
+    _open: ClassVar[set[WidgetView]] = set()  # those whose widget is not closed
 
     def __init__(self, shell: InteractiveShell, *, live: bool = False, shows_error: bool = True) -> None:
         super().__init__(shell)
@@ -76,7 +77,9 @@ class WidgetView(HiddenView):
         """Shows the widget."""
         self._run = run
         self._born_in = self._shell.execution_count
-        WidgetView._streaming += 1
+        WidgetView._streaming.add(self)
+        WidgetView._open.add(self)
+        stream_thread.at_exit(_settle_views)
         open_front_end()
         self._widget = AnswerWidget(
             self._snapshot,
@@ -100,7 +103,7 @@ class WidgetView(HiddenView):
         if self._timer is not None:
             return
         loop = asyncio.get_running_loop()
-        interval = max(1 / PATCHES_PER_S, WidgetView._streaming / PATCHES_PER_S_IN_ALL)
+        interval = max(1 / PATCHES_PER_S, len(WidgetView._streaming) / PATCHES_PER_S_IN_ALL)
         due = self._last_flush + interval
         if loop.time() >= due:
             self._flush()
@@ -127,9 +130,10 @@ class WidgetView(HiddenView):
 
     def end(self, run: Run) -> None:
         """Sends the last state whole, then freezes it."""
-        WidgetView._streaming -= 1
+        WidgetView._streaming.discard(self)
         self._flush()
         if self._widget is None:
+            self._close()
             return
         with self._widget.hold_sync():
             self._widget.stats = self._stats(run)
@@ -157,7 +161,11 @@ class WidgetView(HiddenView):
     # What the page says
 
     def _receive(self, _widget: AnswerWidget, content: Any, _buffers: Any) -> None:
-        stream_thread.call(self._obey, content)
+        if stream_thread.is_running:
+            stream_thread.call(self._obey, content)
+        else:
+            # The extension is unloaded: nothing streams, and no page is to start that thread again.
+            self._obey(content)
 
     def _obey(self, content: Any) -> None:
         command = content.get("command") if isinstance(content, dict) else None
@@ -198,7 +206,7 @@ class WidgetView(HiddenView):
         if self._run is None or not self._offers_resume(self._run):
             return
         self._end_offer()
-        WidgetView._streaming += 1
+        WidgetView._streaming.add(self)
         self._run.resume()
 
     # On the stream thread
@@ -218,6 +226,14 @@ class WidgetView(HiddenView):
 
     def _freeze_soon(self, _info: object = None) -> None:
         stream_thread.call(self._freeze)
+
+    def _settle(self) -> None:
+        """Does what the timers were to do: the thread ends, and they with it."""
+        if self._is_live or self._run is None:
+            return
+        self._freeze()
+        self._offer_frozen(*frozen_bundle(self._run, shows_error=self._shows_error))
+        self._close_if_unseen()
 
     def _end_offer(self) -> None:
         if self._freezing is not None:
@@ -248,7 +264,7 @@ class WidgetView(HiddenView):
 
     def _snapshot(self) -> dict[str, Any]:
         """The traits as they are now. Safe from any thread: made on the stream thread, where the turn grows."""
-        if not self._has_begun or stream_thread.is_current:
+        if not self._has_begun or stream_thread.is_current or not stream_thread.is_running:
             return self._make_snapshot()
 
         async def make() -> dict[str, Any]:
@@ -315,7 +331,14 @@ class WidgetView(HiddenView):
             self._close()
 
     def _close(self) -> None:
+        WidgetView._open.discard(self)
         if self._widget is not None:
             self._widget.layout.close()
             self._widget.close()
             self._widget = None
+
+
+async def _settle_views() -> None:
+    """Leaves nothing to timers, before the stream thread ends."""
+    for view in tuple(WidgetView._open):
+        view._settle()

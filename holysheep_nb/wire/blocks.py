@@ -32,7 +32,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -47,11 +46,12 @@ from ..events import (
     TurnStarted,
     UsageReported,
 )
+from ..masks import open_log
 from ..parts import Part, ToolCallPart, ToolResultPart
-from .chat_completions import error_from_object, error_from_status
+from .chat_completions import error_from_object, error_from_status, read_count
 from .text import PairJoiner, excerpt, read_raw_text, read_text, sendable
 
-_log = logging.getLogger(__name__)
+_log = open_log(__name__)
 
 _UNREADABLE = (ValueError, RecursionError)
 _MISSHAPEN = (TypeError, AttributeError, KeyError, ValueError, OverflowError, RecursionError)
@@ -216,7 +216,7 @@ class Decoder:
                 yield self._tool_call_delta(message)
             case "usage":
                 usage = message.get("usage") or message
-                yield UsageReported(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
+                yield UsageReported(read_count(usage.get("prompt_tokens")), read_count(usage.get("completion_tokens")))
             case "done":
                 self._is_finished = True
                 self.finish_reason = _finish_reason(message.get("finish_reason"))

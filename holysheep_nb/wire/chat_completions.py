@@ -48,6 +48,10 @@ _GO_ON = (
 )
 _UNREADABLE = (ValueError, RecursionError)
 _MISSHAPEN = (TypeError, AttributeError, KeyError, ValueError, OverflowError, RecursionError)
+# What parsing a date raises, depending on what is wrong with it.
+_UNDATED = (ValueError, TypeError, IndexError, OverflowError)
+# Beyond it JavaScript does not count.
+_MAX_COUNT = 2**53 - 1
 
 
 def messages_from_turns(turns: Iterable[Turn], system: str = "") -> list[dict[str, Any]]:
@@ -217,17 +221,25 @@ class Decoder:
                 self.finish_reason = read_text(choice["finish_reason"])
         usage = chunk.get("usage")
         if usage:
-            yield UsageReported(int(usage.get("prompt_tokens") or 0), int(usage.get("completion_tokens") or 0))
+            yield UsageReported(read_count(usage.get("prompt_tokens")), read_count(usage.get("completion_tokens")))
 
 
 def _tool_call_delta(call: dict[str, Any]) -> ToolCallDelta:
     function = call.get("function") or {}
     return ToolCallDelta(
-        index=int(call.get("index") or 0),
+        index=read_count(call.get("index")),
         arguments=read_text(function.get("arguments")),
         call_id=read_text(call.get("id")),
         name=read_text(function.get("name")),
     )
+
+
+def read_count(value: Any) -> int:
+    """A number of tokens, or an index; 0 where there is none. Raises `TypeError`, `ValueError` and `OverflowError`."""
+    count = int(value or 0)
+    if not 0 <= count <= _MAX_COUNT:
+        raise ValueError("a count that cannot be one")
+    return count
 
 
 def models_from_body(body: str) -> list[str]:
@@ -256,8 +268,9 @@ def error_from_status(
     except _UNREADABLE:
         found = {}
     if not isinstance(found, dict):
-        found = {"message": str(found)}
+        found = {"message": found}
     said = _said(found)
+    message = found["message"].lower() if isinstance(found.get("message"), str) else ""
     code = found.get("code") or found.get("type")
     retry_after_s = seconds_to_wait(error.headers.get("retry-after"))
 
@@ -266,6 +279,11 @@ def error_from_status(
         error_made.retry_after_s = retry_after_s
         return error_made
 
+    if status < 300:
+        return ProtocolError(
+            f"{host} answered with HTTP {status}, which is no stream of events: check {url_name}.",
+            details=body[:4000],
+        )
     if 300 <= status < 400:
         return ProtocolError(
             f"{host} sends this request on to another address (HTTP {status}), which is not followed with "
@@ -279,14 +297,14 @@ def error_from_status(
         )
     if status == 402:
         return made(QuotaError, f"{host} says the account has no credit left (402{said}).")
-    if status == 404 and (code == "model_not_found" or "model" in str(found.get("message", "")).lower()):
+    if status == 404 and (code == "model_not_found" or "model" in message):
         return made(ModelNotFoundError, f"{host} has no model {model!r}.")
     if status == 404:
         return made(
             BadRequestError,
             f"{host} has no chat completions at this address (404{said}): check {url_name}.",
         )
-    if code == "context_length_exceeded" or "context length" in str(found.get("message", "")).lower():
+    if code == "context_length_exceeded" or "context length" in message:
         return made(
             ContextWindowError,
             f"The conversation is longer than {model} takes{said}: shorten the prompt, or start afresh with --new.",
@@ -303,8 +321,9 @@ def error_from_status(
 
 def error_from_object(found: Any, details: str) -> APIError:
     """The error that an `{"error": ...}` object in the middle of a stream stands for."""
-    found = found if isinstance(found, dict) else {"message": str(found)}
-    said = str(found.get("message") or found.get("type") or "no reason given").strip().rstrip(".")
+    found = found if isinstance(found, dict) else {"message": found}
+    reason = found.get("message") or found.get("type") or "no reason given"
+    said = (reason if isinstance(reason, str) else excerpt(details)).strip().rstrip(".")
     return ServerError(
         f"The server ended the answer with an error: {_one_line(said)}.",
         code=found.get("code") or found.get("type"),
@@ -332,9 +351,9 @@ def seconds_to_wait(retry_after: str | None) -> float | None:
     except ValueError:
         try:
             until = parsedate_to_datetime(retry_after)
-        except ValueError:
+            if until.tzinfo is None:
+                until = until.replace(tzinfo=timezone.utc)
+            seconds = (until - datetime.now(timezone.utc)).total_seconds()
+        except _UNDATED:
             return None
-        if until.tzinfo is None:
-            until = until.replace(tzinfo=timezone.utc)
-        seconds = (until - datetime.now(timezone.utc)).total_seconds()
     return max(0.0, seconds) if math.isfinite(seconds) else None

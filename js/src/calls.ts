@@ -17,7 +17,6 @@ export class Calls {
   readonly #tell: (call_id: string) => void;
   readonly #decisions = new Map<string, Decision>();
   readonly #hints = new Map<string, Cancel>();
-  readonly #edits = new Map<string, string>();
   readonly #startedAt_ms = new Map<string, number>();
 
   constructor(host: SessionHost, tell: (call_id: string) => void) {
@@ -29,11 +28,6 @@ export class Calls {
     return this.#decisions.get(call_id);
   }
 
-  /** The arguments that were last sent for a call that is asked about again. */
-  edit(call_id: string): string | undefined {
-    return this.#edits.get(call_id);
-  }
-
   /** How long a call has been running; null if that is not known, as after a reload. */
   elapsed_s(call_id: string): number | null {
     const startedAt_ms = this.#startedAt_ms.get(call_id);
@@ -42,7 +36,6 @@ export class Calls {
 
   /** `edited` is JSON text, or null if the arguments stay as they are. */
   approve(call_id: string, edited: string | null, always: boolean): void {
-    if (edited !== null) this.#edits.set(call_id, edited);
     this.#decide(call_id, "approve", { command: "approve", call_id, arguments: edited, always });
   }
 
@@ -58,8 +51,6 @@ export class Calls {
     const part = change.kind === "changed" ? parts[change.index] : undefined;
     if (part?.type !== "tool_call") return;
     this.#settle(part.call_id);
-    // A model may use an id again: nothing of the call before may be left then.
-    if (part.state !== "waiting") this.#edits.delete(part.call_id);
     if (part.state !== "running") this.#startedAt_ms.delete(part.call_id);
     else if (!this.#startedAt_ms.has(part.call_id)) {
       this.#startedAt_ms.set(part.call_id, this.#host.now_ms());

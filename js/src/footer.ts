@@ -1,6 +1,6 @@
-import { setText } from "./element";
+import { appendElement, keepKeys, setText } from "./element";
 import { formatCount, formatSeconds, joinFigures } from "./figures";
-import type { State, Status } from "./protocol";
+import type { State, Stats, Status } from "./protocol";
 import type { Session } from "./session";
 
 const NOTICES: { [Name in State]?: string } = {
@@ -12,11 +12,20 @@ const NOTICES: { [Name in State]?: string } = {
 /** What stands below a finished answer: a notice when it did not end well, and one quiet line of figures. */
 export class Footer {
   readonly #notice: HTMLElement;
+  readonly #sentence: HTMLElement;
+  readonly #resume: HTMLButtonElement;
   readonly #line: HTMLElement;
   readonly #session: Session;
 
   constructor(notice: HTMLElement, line: HTMLElement, session: Session) {
     this.#notice = notice;
+    this.#sentence = appendElement(notice, "span");
+    this.#resume = notice.ownerDocument.createElement("button");
+    this.#resume.className = "holysheep-resume";
+    this.#resume.textContent = "Resume";
+    this.#resume.type = "button";
+    keepKeys(this.#resume);
+    this.#resume.addEventListener("click", () => session.resume());
     this.#line = line;
     this.#session = session;
     this.update();
@@ -27,7 +36,10 @@ export class Footer {
     const isOver = status !== null && !isRunning;
     const notice = isOver ? noticeText(status) : "";
     const line = isOver ? describeEnd(this.#session) : "";
-    setText(this.#notice, notice);
+    setText(this.#sentence, notice);
+    if (!status?.can_resume) this.#resume.remove();
+    else if (!this.#resume.isConnected) this.#notice.append(this.#resume);
+    this.#resume.disabled = this.#session.isResumeRequested;
     setText(this.#line, line);
     this.#notice.hidden = notice === "";
     this.#line.hidden = line === "";
@@ -48,11 +60,15 @@ export function describeEnd({ status, stats, keepHint }: Session): string {
     status.model,
     status.state === "stopped" ? "stopped" : null,
     hasNotice ? null : status.message,
-    usage ? `${formatCount(usage.input_tokens)} + ${formatCount(usage.output_tokens)} tokens` : null,
+    usage ? describeUsage(usage) : null,
     stats ? describeTiming(stats.seconds, stats.first_delta_s) : null,
     status.context,
     keepHint,
   ]);
+}
+
+function describeUsage({ input_tokens, output_tokens, is_estimate }: NonNullable<Stats["usage"]>): string {
+  return `${is_estimate ? "≈ " : ""}${formatCount(input_tokens)} + ${formatCount(output_tokens)} tokens`;
 }
 
 function describeTiming(seconds: number, first_delta_s: number | null): string {

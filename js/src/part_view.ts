@@ -6,8 +6,6 @@ export interface Place {
   isOpen: boolean;
   /** True when another part has begun after it. */
   isFollowed: boolean;
-  /** True when a call before it is not done. */
-  isQueued: boolean;
 }
 
 /** Shows one part. Text comes through `append`, at most once a frame; metadata through `update`. */

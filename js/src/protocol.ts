@@ -17,7 +17,8 @@ export interface ReasoningPart extends PartBase {
   seconds: number | null;
 }
 
-export type ToolCallState = "writing" | "waiting" | "running" | "done";
+/** Queued: approved, and a call before it is not done. */
+export type ToolCallState = "writing" | "waiting" | "queued" | "running" | "done";
 
 /** What a person is asked about a call. */
 export interface Question {
@@ -26,6 +27,8 @@ export interface Question {
   description: string;
   /** Why the arguments the person sent before will not do, or "". */
   problem: string;
+  /** Those arguments, as JSON text, or "". */
+  arguments: string;
 }
 
 export interface ToolCallPart extends PartBase {
@@ -60,7 +63,14 @@ export interface ToolResultPart extends PartBase {
 
 export type MimeBundle = Record<string, unknown>;
 
-export type Part = TextPart | ReasoningPart | ToolCallPart | ToolResultPart;
+/** Where the answer was cut off and resumed. */
+export interface SeamPart extends PartBase {
+  type: "seam";
+  /** What had ended it. */
+  text: string;
+}
+
+export type Part = TextPart | ReasoningPart | ToolCallPart | ToolResultPart | SeamPart;
 
 export interface TranscriptDocument {
   seq: number;
@@ -95,6 +105,10 @@ export interface Status {
   message: string;
   model: string;
   context: string;
+  /** There while the request is about to be made again; `at_s` is when, on the run's own clock. */
+  retry?: { problem: string; at_s: number; attempt: number; attempts: number } | null;
+  /** True while the kernel would go on with an answer that was cut off. */
+  can_resume?: boolean;
   /** The kernel's age of the run when this was sent. */
   seconds_since_start: number;
 }
@@ -103,7 +117,7 @@ export interface Stats {
   first_delta_s: number | null;
   deltas_per_s: number | null;
   seconds: number;
-  usage: { input_tokens: number; output_tokens: number } | null;
+  usage: { input_tokens: number; output_tokens: number; is_estimate?: boolean } | null;
 }
 
 /** The static output, for the page to put in the widget's place where the kernel's own update did not reach it. */
@@ -129,6 +143,7 @@ export type Command =
   | { command: "hello"; view: string }
   | { command: "bye"; view: string }
   | { command: "stop" }
+  | { command: "resume" }
   | { command: "approve"; call_id: string; arguments: string | null; always: boolean }
   | { command: "deny"; call_id: string; reason: string }
   | { command: "resync"; seq: number };

@@ -40,6 +40,8 @@ export class Session {
   answerFormat: AnswerFormat = "markdown";
   /** True from the Stop click to the next run. */
   isStopRequested = false;
+  /** True from the Resume click to what the kernel says next. */
+  isResumeRequested = false;
   /** True when a Stop was sent and the kernel has shown no reaction to it. */
   isStopUnanswered = false;
 
@@ -107,6 +109,13 @@ export class Session {
     this.#notify();
   }
 
+  resume(): void {
+    if (this.isResumeRequested || !this.status?.can_resume) return;
+    this.isResumeRequested = true;
+    this.#host.send({ command: "resume" });
+    this.#notify();
+  }
+
   close(): void {
     this.#cancelResync?.();
     this.#cancelStopHint?.();
@@ -156,6 +165,7 @@ export class Session {
       this.isStopUnanswered = false;
       this.#cancelStopHint?.();
     }
+    this.isResumeRequested = false;
     this.status = status;
     this.#observeAge(status.seconds_since_start);
   }

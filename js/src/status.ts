@@ -1,8 +1,11 @@
 import { appendElement, keepKeys, setText } from "./element";
 import { formatCount, formatSeconds, joinFigures } from "./figures";
+import type { Stats, Status } from "./protocol";
 import type { Session } from "./session";
 
 const TICK_MS = 100;
+/** While text streams the clock stands still for so long: each new figure costs the page a layout. */
+const STREAMING_TICK_S = 0.25;
 /** From this age on a run without a delta is said to wait for one. */
 const CONNECTING_S = 1;
 
@@ -16,6 +19,9 @@ export class StatusLine {
   readonly #stop: HTMLButtonElement;
   readonly #key: HTMLElement;
   #ticker: number | undefined;
+  #shownStatus: Status | null = null;
+  #shownStats: Stats | null = null;
+  #shownAt_s = 0;
 
   constructor(element: HTMLElement, session: Session, window: Window) {
     this.#element = element;
@@ -67,6 +73,13 @@ export class StatusLine {
   }
 
   #tick(): void {
+    const { status, stats, elapsed_s } = this.#session;
+    const isNews = status !== this.#shownStatus || stats !== this.#shownStats;
+    const isSoon = status?.state === "streaming" && elapsed_s - this.#shownAt_s < STREAMING_TICK_S;
+    if (isSoon && !isNews) return;
+    this.#shownStatus = status;
+    this.#shownStats = stats;
+    this.#shownAt_s = elapsed_s;
     setText(this.#text, describeRun(this.#session));
   }
 }
@@ -86,8 +99,14 @@ export function describeRun({ status, stats, elapsed_s }: Session): string {
     case "waiting":
       return joinFigures([model, "waiting for you", message]);
     case "retrying":
-      return joinFigures([model, message || "trying again"]);
+      return joinFigures([model, status.retry ? describeRetry(status.retry, elapsed_s) : message]);
     default:
       return joinFigures([model, "streaming", message, age, rate]);
   }
+}
+
+function describeRetry(retry: NonNullable<Status["retry"]>, elapsed_s: number): string {
+  const left_s = Math.ceil(retry.at_s - elapsed_s);
+  const when = left_s > 0 ? `again in ${left_s} s, ` : "";
+  return `${retry.problem}: ${when}try ${retry.attempt} of ${retry.attempts}`;
 }

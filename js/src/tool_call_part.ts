@@ -2,7 +2,7 @@ import { ApprovalCard } from "./approval/card";
 import type { Calls } from "./calls";
 import { appendElement, appendScrolling, holdsFocus, keepKeys, setText } from "./element";
 import { indentJson, revealed } from "./json_text";
-import type { PartView, Place } from "./part_view";
+import type { PartView } from "./part_view";
 import type { Part, ToolCallPart, ToolOutcome, ToolResultPart } from "./protocol";
 
 const TICK_MS = 100;
@@ -68,14 +68,14 @@ export class ToolCallPartView implements PartView {
     if (this.#part) this.#showLine(this.#part);
   }
 
-  update(part: Part, place: Place): void {
+  update(part: Part): void {
     if (part.type !== "tool_call") return;
     this.#part = part;
     this.name = oneLine(part.name.slice(0, NAME_CHARACTERS));
     if (part.state !== "writing") setText(this.#arguments, indentJson(part.arguments));
     this.#showEdited(part.edited);
     this.#showLine(part);
-    this.#showCard(part, place);
+    this.#showCard(part);
     this.#setTicking(part.state === "running");
   }
 
@@ -105,6 +105,8 @@ export class ToolCallPartView implements PartView {
     switch (part.state) {
       case "waiting":
         return "waiting for you";
+      case "queued":
+        return "approved, after the calls above";
       case "running": {
         const elapsed_s = this.#calls.elapsed_s(part.call_id);
         return elapsed_s === null ? "running" : `running · ${elapsed_s.toFixed(1)} s`;
@@ -127,10 +129,10 @@ export class ToolCallPartView implements PartView {
     appendScrolling(this.#edited, "holysheep-tool-text", indentJson(edited));
   }
 
-  #showCard(part: ToolCallPart, place: Place): void {
+  #showCard(part: ToolCallPart): void {
     if (part.state === "waiting") {
       this.#card ??= new ApprovalCard(this.element, part, this.#calls);
-      this.#card.update(part, place.isQueued);
+      this.#card.update(part);
     } else if (this.#card) {
       // The focus would be lost with the card: it goes to the line, which stays.
       if (holdsFocus(this.#card.element)) this.#summary.focus({ preventScroll: true });

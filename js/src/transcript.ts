@@ -5,6 +5,7 @@ import { PlainPartView } from "./plain_part";
 import { type AnswerFormat, growingText, type Part } from "./protocol";
 import { ReasoningPartView } from "./reasoning_part";
 import type { Change } from "./replica";
+import { SeamPartView } from "./seam_part";
 import { TextPartView } from "./text_part";
 import { ToolCallPartView } from "./tool_call_part";
 import { ToolResultPartView } from "./tool_result_part";
@@ -100,8 +101,7 @@ export class Transcript {
     if (part === undefined) return;
     const isFollowed = index < parts.length - 1;
     const isOpen = !this.#isSettled && (part.is_open ?? !isFollowed);
-    const isQueued = part.type === "tool_call" && parts.slice(0, index).some(isCallNotDone);
-    this.#views[index]!.update(part, { isOpen, isFollowed, isQueued });
+    this.#views[index]!.update(part, { isOpen, isFollowed });
   }
 
   #createView(index: number, parts: readonly Part[]): PartView {
@@ -111,6 +111,7 @@ export class Transcript {
     if (part.type === "tool_result") {
       return new ToolResultPartView(this.element, this.#callOf(part.call_id, index, parts));
     }
+    if (part.type === "seam") return new SeamPartView(this.element);
     if (this.#isPlain) return new PlainPartView(this.element);
     return new TextPartView(this.element, this.#host);
   }
@@ -125,8 +126,4 @@ export class Transcript {
     const view = this.#views[position];
     return view instanceof ToolCallPartView ? view : undefined;
   }
-}
-
-function isCallNotDone(part: Part): boolean {
-  return part.type === "tool_call" && part.state !== "done";
 }

@@ -237,17 +237,17 @@ test("an answer in time ends the wait for the hint", async () => {
   assert.equal(isShown(asked.element, ".holysheep-approval-hint"), false);
 });
 
-test("a second call that is approved while the first waits is said to run after it", async () => {
+test("a second call that is approved while the first waits is said to run after it", () => {
   const question = questionOf({ schema: SCHEMA });
   asked = new FakeQuestion(
     { call_id: "c1", arguments: ARGUMENTS, question },
     { call_id: "c2", arguments: ARGUMENTS, question },
   );
-  const [first, second] = [...asked.element.querySelectorAll<HTMLElement>(".holysheep-approval")];
+  const [first, second] = [...asked.element.querySelectorAll<HTMLElement>(".holysheep-tool-call")];
   second!.querySelector<HTMLElement>(".holysheep-approve")!.click();
-  asked.lab.page.advance(1_000);
-  await Promise.resolve();
-  assert.equal(textOf(second!, ".holysheep-approval-hint"), "It runs after the calls above it.");
+  asked.change({ state: "queued", question: null }, 1);
+  assert.equal(textOf(second!, ".holysheep-tool-call-state"), "· approved, after the calls above");
+  assert.equal(second!.querySelector(".holysheep-approval"), null);
   assert.equal(first!.querySelector("fieldset")!.disabled, false);
   first!.querySelector<HTMLElement>(".holysheep-deny")!.click();
   assert.deepEqual(
@@ -297,7 +297,8 @@ test("a view that opens after an edit was refused shows the edit", () => {
   ask();
   asked.type(asked.field("sql"), "drop");
   asked.click(".holysheep-approve");
-  asked.change({ question: questionOf({ schema: SCHEMA, problem: "No." }) });
+  const { arguments: refused } = asked.decisions[0] as { arguments: string };
+  asked.change({ question: questionOf({ schema: SCHEMA, problem: "No.", arguments: refused }) });
   asked.element = asked.lab.render().element;
   assert.equal(asked.field("sql").value, "drop");
   asked.click(".holysheep-approve");

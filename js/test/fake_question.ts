@@ -82,5 +82,5 @@ export class FakeQuestion {
 }
 
 export function questionOf(question?: Partial<Question> | null): Question {
-  return { schema: {}, description: "", problem: "", ...question };
+  return { schema: {}, description: "", problem: "", arguments: "", ...question };
 }

@@ -36,20 +36,60 @@ test("connecting becomes waiting for the first token after a second", () => {
   assert.equal(textOf(element, ".holysheep-status-text"), "gpt-4.1 · waiting for the first token · 1.2 s");
 });
 
-for (const [state, message, expected] of [
-  ["waiting", "round 2 of 8", "gpt-4.1 · waiting for you · round 2 of 8"],
-  [
-    "retrying",
-    "429, too many requests · again in 2 s, try 2 of 5",
-    "gpt-4.1 · 429, too many requests · again in 2 s, try 2 of 5",
-  ],
-] as const) {
-  test(`the status line of a ${state} run says why`, () => {
-    const { element } = openLab({ status: statusOf(state, { message }) });
-    assert.equal(textOf(element, ".holysheep-status-text"), expected);
-    assert.equal(element.querySelector<HTMLElement>(".holysheep-status")!.dataset.state, state);
-  });
-}
+test("the status line of a waiting run says why", () => {
+  const { element } = openLab({ status: statusOf("waiting", { message: "round 2 of 8" }) });
+  assert.equal(textOf(element, ".holysheep-status-text"), "gpt-4.1 · waiting for you · round 2 of 8");
+  assert.equal(element.querySelector<HTMLElement>(".holysheep-status")!.dataset.state, "waiting");
+});
+
+test("a retry is counted down", () => {
+  const retry = { problem: "429", at_s: 2.5, attempt: 2, attempts: 5 };
+  const { element } = openLab({ status: statusOf("retrying", { retry, seconds_since_start: 0.6 }) });
+  const text = (): string => textOf(element, ".holysheep-status-text");
+  assert.equal(text(), "gpt-4.1 · 429: again in 2 s, try 2 of 5");
+  lab.page.advance(1_000);
+  assert.equal(text(), "gpt-4.1 · 429: again in 1 s, try 2 of 5");
+  lab.page.advance(1_000);
+  assert.equal(text(), "gpt-4.1 · 429: try 2 of 5");
+});
+
+test("while text streams, the clock is shown four times a second and news at once", () => {
+  const { element } = openLab({ status: statusOf("streaming", { seconds_since_start: 3 }) });
+  lab.page.advance(100);
+  assert.equal(textOf(element, ".holysheep-status-text"), "gpt-4.1 · streaming · 3.0 s");
+  lab.page.advance(200);
+  assert.equal(textOf(element, ".holysheep-status-text"), "gpt-4.1 · streaming · 3.3 s");
+});
+
+test("an answer that was cut off can be resumed with one click", () => {
+  const { element, kernel } = openLab();
+  lab.model.set({ patch: kernel.append("The sky is bl") });
+  const cut = statusOf("truncated", { message: "The connection was closed.", can_resume: true });
+  lab.model.set({ status: cut, document: kernel.document });
+  lab.page.frame();
+  const resume = element.querySelector<HTMLButtonElement>(".holysheep-resume")!;
+  assert.equal(isShown(element, ".holysheep-resume"), true);
+  assert.match(textOf(element, ".holysheep-notice"), /^The connection was closed\./);
+  resume.click();
+  lab.page.frame();
+  resume.click();
+  assert.equal(lab.model.commands("resume").length, 1);
+  assert.equal(resume.disabled, true);
+  lab.model.set({ status: statusOf("connecting") });
+  lab.page.frame();
+  assert.equal(isShown(element, ".holysheep-notice"), false);
+  lab.model.set({ patch: kernel.open({ type: "seam", text: "The connection was closed." }) });
+  lab.model.set({ patch: kernel.open({ type: "text", text: "ue." }), status: statusOf("streaming") });
+  lab.page.frame();
+  assert.equal(textOf(element, ".holysheep-seam"), "The connection was closed. — resumed");
+  assert.match(textOf(element, ".holysheep-transcript"), /The sky is bl.*ue\./s);
+});
+
+test("an answer that cannot be resumed has no such button", () => {
+  const { element } = openLab({ status: statusOf("truncated", { message: "Cut off." }) });
+  assert.equal(isShown(element, ".holysheep-notice"), true);
+  assert.equal(element.querySelector(".holysheep-resume"), null);
+});
 
 test("a click on Stop sends stop once and says so", () => {
   const { element } = openLab();

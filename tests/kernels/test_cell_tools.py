@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from live_kernel import Cell, LiveKernel, Widget
-from raw_server import DONE, RawServer, Step, answer, chunk, sse_head
+from raw_server import DONE, RawServer, Step, answer, call_chunk, calling, chunk, sse_head
 
 DEFINE = """
 import sqlite3, threading, time
@@ -53,19 +53,6 @@ def slow() -> str:
 def fail() -> None:
     raise ValueError("no such thing in /home/somebody/secret/place.txt")
 """
-
-
-def call_chunk(index: int, name: str, arguments: Any) -> bytes:
-    text = arguments if isinstance(arguments, str) else json.dumps(arguments)
-    function = {"name": name, "arguments": text}
-    return chunk(tool_calls=[{"index": index, "id": f"id_{name}_{index}", "type": "function", "function": function}])
-
-
-def calling(*calls: tuple[str, Any], text: str = "") -> list[Step]:
-    """An answer that wants calls made."""
-    steps: list[Step] = [sse_head(), chunk(text, role="assistant")]
-    steps += [call_chunk(index, name, arguments) for index, (name, arguments) in enumerate(calls)]
-    return [*steps, chunk(finish_reason="tool_calls"), DONE]
 
 
 @pytest.fixture

@@ -38,7 +38,10 @@ def look(survey: Survey) -> None:
 
 
 def _look_at(survey: Survey, call: cst.Call, client: str) -> None:
-    if client in survey.left_clients and client not in survey.moved_clients:
+    if client in survey.left_clients:
+        if client in survey.moved_clients:
+            reason = f"Some clients called {client} are moved and some are not: check the model."
+            survey.note(call, "openai call", "review", reason)
         return
     is_ours = client in survey.moved_clients or (client.endswith("()") and survey.is_moved)
     if not is_ours and (survey.left_clients or survey.has_nameless_left):

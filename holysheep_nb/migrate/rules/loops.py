@@ -120,12 +120,18 @@ def _rewrite(survey: Survey, place: _Place) -> None:
     _check_names(survey, place.post)
     for statement in place.around:
         _check_between(survey, statement, place)
-    _check_answer(survey, place, start, end)
+    _check_elsewhere(survey, place, place.answer, start, end)
     if not isinstance(place.loop.target, cst.Name):
         raise Unreadable("The loop has no plain variable.")
     kind = lines_of(tree, place.loop.iter, place.answer)
     assert kind is not None
-    loop = LoopReader(tree, place.loop.target.value, kind).read(place.loop.body)
+    reader = LoopReader(tree, place.loop.target.value, kind)
+    loop = reader.read(place.loop.body)
+    for use in loop.uses:
+        if any(name.value == place.answer for name in tree.within(use, cst.Name)):
+            raise Unreadable(f"The loop uses `{place.answer}`.")
+    for name in sorted(set(reader.kinds) - {loop.name}):
+        _check_elsewhere(survey, place, name, start, end)
     taken = {name.value for name in tree.every(cst.Name)}
     name = loop.name or next(each for each in ("text", "piece", "answer_text") if each not in taken)
     text = f"for {name} in {_FUNCTION}({arguments}):\n{_body(survey, place, loop, name)}"
@@ -239,14 +245,23 @@ def _is_given(node: cst.CSTNode | None) -> bool:
     return isinstance(node, cst.Arg) and node.keyword is not None and node.keyword.value in _KNOWN
 
 
-def _check_answer(survey: Survey, place: _Place, start: int, end: int) -> None:
-    """The response must not be used elsewhere in the same function or module."""
+def _check_elsewhere(survey: Survey, place: _Place, name: str, start: int, end: int) -> None:
+    """What goes must not be used elsewhere in the same function or module, unless it is given another value first."""
     tree = survey.tree
     scope = next((each for each in tree.parents(place.first) if isinstance(each, cst.FunctionDef)), tree.module)
-    for name in tree.within(scope, cst.Name):
-        offset = tree.start(name)
-        if name.value == place.answer and not start <= offset < end and name in tree.uses(place.answer):
-            raise Unreadable(f"`{place.answer}` is used again elsewhere.")
+    for use in tree.uses(name, scope):
+        offset = tree.start(use)
+        if not start <= offset < end and not _is_of_another_loop(survey, use, name):
+            raise Unreadable(f"`{name}` is used again elsewhere.")
+
+
+def _is_of_another_loop(survey: Survey, use: cst.Name, name: str) -> bool:
+    """True within a loop or an assignment that gives the name a value of its own."""
+    tree = survey.tree
+    if isinstance(tree.parent(use), cst.AssignTarget):
+        return True
+    loops = [each for each in tree.parents(use) if isinstance(each, cst.For)]
+    return any(isinstance(loop.target, cst.Name) and loop.target.value == name for loop in loops)
 
 
 def _body(survey: Survey, place: _Place, loop: StreamLoop, name: str) -> str:
@@ -293,6 +308,8 @@ def _unused(survey: Survey, place: _Place, start: int, end: int) -> list[Edit]:
         value = arg.value
         bound = tree.binding(value) if isinstance(value, cst.Name) else None
         if bound is None or not isinstance(value, cst.Name) or not isinstance(bound.node, cst.Assign):
+            continue
+        if len(bound.node.targets) != 1:
             continue
         if len(tree.uses(value.value, bound.scope)) != 2:
             continue

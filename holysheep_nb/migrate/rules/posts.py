@@ -108,7 +108,8 @@ def _posts(survey: Survey) -> list[tuple[cst.Call, cst.BaseExpression]]:
     found = []
     for call in survey.tree.every(cst.Call):
         method = dotted(call.func).rsplit(".", 1)[-1]
-        if method not in _METHODS or not survey.is_free(call):
+        is_route = isinstance(survey.tree.parent(call), cst.Decorator)
+        if method not in _METHODS or is_route or not survey.is_free(call):
             continue
         given = keyword(call, "url", "full_url")
         candidates = [given.value] if given else [each for i in (0, 1) if (each := positional(call, i)) is not None]
@@ -249,26 +250,9 @@ def _move_header(survey: Survey, note: Note, value: cst.BaseExpression) -> None:
     elif isinstance(meant, cst.FormattedString):
         for part in meant.parts:
             if isinstance(part, cst.FormattedStringExpression):
-                _move_within(survey, note, part.expression, "'" if '"' in meant.start else '"')
+                survey.move_key(note, part.expression, "'" if '"' in meant.start else '"')
     elif isinstance(meant, cst.BinaryOperation):
-        _move_within(survey, note, meant.right, '"')
+        survey.move_key(note, meant.right)
     elif isinstance(meant, cst.Call):
         for arg in meant.args:
-            _move_within(survey, note, arg.value, '"')
-
-
-def _move_within(survey: Survey, note: Note, value: cst.BaseExpression, quote: str) -> None:
-    """The key inside of a header. Where nobody can see what it is, it is left, and said."""
-    tree = survey.tree
-    meant = tree.resolve(value)
-    if meant is value and survey.is_environment(meant):
-        edits = survey.replace(meant, f"os.environ[{quote}{KEY_NAME}{quote}]")
-        survey.needs_os += [tree.start(meant)] if edits else []
-        note.add(edits)
-    elif text_of(meant) is not None or survey.is_environment(meant):
-        survey.move_key(note, value)
-    else:
-        edits = survey.replace(value, f"os.environ[{quote}{KEY_NAME}{quote}]")
-        survey.needs_os += [tree.start(value)] if edits else []
-        reason = f"The key came from `{one_line(tree.source(value))}`: now it comes from {KEY_NAME}."
-        note.add(edits, "review", reason)
+            survey.move_key(note, arg.value)

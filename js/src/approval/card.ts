@@ -6,7 +6,6 @@ import { ArgumentsEditor } from "./editor";
 
 const MAX_DESCRIPTION = 2_000;
 const MAX_NAME = 40;
-const QUEUED = "It runs after the calls above it.";
 const UNHEARD =
   "Use ■ (interrupt) to stop on this kernel: it hears clicks only between cells, so run this with --bg.";
 
@@ -41,7 +40,7 @@ export class ApprovalCard {
     this.#problem.dir = "auto";
     this.#controls = appendElement(this.element, "fieldset");
     this.#controls.setAttribute("aria-describedby", giveId(this.#problem));
-    const text = (question?.problem && calls.edit(call_id)) || part.arguments;
+    const text = question?.arguments || part.arguments;
     this.#editor = new ArgumentsEditor(this.#controls, part.arguments, text, question?.schema);
 
     const row = appendElement(this.#controls, "div", "holysheep-approval-buttons");
@@ -59,15 +58,14 @@ export class ApprovalCard {
     this.element.addEventListener("keydown", (event) => this.#obeyKey(event));
   }
 
-  /** `isQueued`: a call before this one is not done. */
-  update(part: ToolCallPart, isQueued: boolean): void {
+  update(part: ToolCallPart): void {
     const problem = part.question?.problem ?? "";
     setText(this.#problem, problem);
     this.#problem.hidden = problem === "";
-    this.#show(this.#calls.decision(this.#call_id), isQueued);
+    this.#show(this.#calls.decision(this.#call_id));
   }
 
-  #show(decision: Decision | undefined, isQueued: boolean): void {
+  #show(decision: Decision | undefined): void {
     // What is disabled loses the focus, and the page forgets the place.
     if (decision && !this.#controls.disabled && holdsFocus(this.#controls)) {
       this.element.focus({ preventScroll: true });
@@ -75,8 +73,7 @@ export class ApprovalCard {
     this.#controls.disabled = decision !== undefined;
     setText(this.#approve, decision?.verdict === "approve" ? "Approving…" : "Approve");
     setText(this.#deny, decision?.verdict === "deny" ? "Denying…" : "Deny");
-    const hint = isQueued && decision?.verdict === "approve" ? QUEUED : UNHEARD;
-    setText(this.#hint, decision?.isUnanswered ? hint : "");
+    setText(this.#hint, decision?.isUnanswered ? UNHEARD : "");
     this.#hint.hidden = !decision?.isUnanswered;
   }
 

@@ -3,6 +3,7 @@ import { indentJson, parseJson, revealed } from "../json_text";
 import { expectation, fits, type Kind, type Shape } from "./schema";
 
 const LONG_TEXT = 60;
+const MAX_ROWS = 20;
 const MAX_DESCRIPTION = 300;
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
 const INPUT_TYPES: Record<string, string> = { date: "date", time: "time" };
@@ -115,7 +116,7 @@ export class ArgumentField {
       case "json":
         control.value = indentJson(this.#given ?? "");
         control.dir = "ltr";
-        (control as HTMLTextAreaElement).rows = Math.min(8, control.value.split("\n").length);
+        (control as HTMLTextAreaElement).rows = rowsFor(control.value);
         (control as HTMLTextAreaElement).spellcheck = false;
         return control;
       default:
@@ -144,6 +145,7 @@ export class ArgumentField {
       if (input.value !== value) input.type = "text";
     }
     input.value = value;
+    if ("rows" in input) input.rows = rowsFor(value);
   }
 
   #appendChoices(select: HTMLSelectElement): void {
@@ -188,6 +190,15 @@ function suitableKind(shape: Shape, given: string | undefined): Kind {
   if (shape.kind === "choice" && value !== null && !shape.choices.includes(given)) return "json";
   const isShownAsItIs = typeof value !== "string" || (revealed(value) === value && !/[\r\0]/.test(value));
   return isShownAsItIs ? shape.kind : "json";
+}
+
+/** As many as the text needs, so that code can be read before it is approved; more scroll. */
+function rowsFor(text: string): number {
+  const lines = text.split("\n").map((line) => Math.max(1, Math.ceil(line.length / LONG_TEXT)));
+  return Math.min(
+    MAX_ROWS,
+    lines.reduce((sum, count) => sum + count, 0),
+  );
 }
 
 function tagOf(kind: Kind, given: unknown): "input" | "textarea" | "select" {
