@@ -14,10 +14,12 @@ from . import agent
 from .approvals import POLICIES, Approvals
 from .config import Settings
 from .conversation import Conversation, Turn
-from .errors import AnswerFormatError, UsageError
+from .errors import AnswerFormatError, UsageError, show_briefly
 from .events import Event, TextDelta
 from .execution import execute_with
 from .kernel import main_thread, stream_thread, wait_ticking
+from .keys import present_key
+from .masks import find_name
 from .route import Route, open_route
 from .run import Request, Run
 from .tool_calls import ToolCalls
@@ -134,6 +136,7 @@ class Chat:
             record=record,
             replay=replay,
         )
+        self._refuse_keys(api_key_name, prompt=prompt, system=system)
         policy = approve or self.approve or self.settings.approve
         if policy not in POLICIES:
             raise UsageError(f"There is no way to approve called {policy!r}: it is ask, auto or deny.")
@@ -178,6 +181,13 @@ class Chat:
         if listener is not None:
             run.subscribe(listener)
         return run.start(view) if view else run.start()
+
+    def _refuse_keys(self, api_key_name: str | None, *, prompt: str, system: str | None) -> None:
+        settings = self.settings
+        for name in (settings.api_key_name, settings.fallback_api_key_name, self.api_key_name, api_key_name):
+            present_key(name or "")
+        _refuse_key(prompt, "prompt")
+        _refuse_key(self.system_prompt(system), "system prompt")
 
     def _tool_calls(self, route: Route, model: str, tools: dict[str, Tool], approvals: Approvals) -> ToolCalls:
         main_thread.remember()
@@ -225,6 +235,16 @@ class Chat:
 
     def _default_parameters(self) -> dict[str, Any]:
         return {"max_tokens": self.settings.max_tokens, "temperature": self.settings.temperature}
+
+
+def _refuse_key(text: str, what: str) -> None:
+    """Raises `UsageError` for a text that holds a known key: it would go to the model, and into the notebook."""
+    name = find_name(text)
+    if name:
+        error = UsageError(f"The {what} contains the value of {name}: take it out.")
+        # Some tracebacks show variables, and here one is the text.
+        show_briefly(error, f"UsageError: {error}")
+        raise error
 
 
 def _by_name(tools: Iterable[Callable[..., Any] | Tool]) -> dict[str, Tool]:
@@ -291,6 +311,7 @@ def _plain_run(
     """A run without a conversation and without a view, not started."""
     settings = settings or Settings()
     route = open_route(settings, transport)
+    _refuse_key(json.dumps(messages), "prompt")
     body = route.request_body(model, messages, parameters)
     request = Request(prompt="", model=model, body=body, host=route.host, transport=route.protocol)
 

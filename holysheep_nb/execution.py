@@ -14,8 +14,9 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from .content import Content, to_content
+from .content.figures import close_new, open_figures
 from .errors import McpServerError, UsageError
-from .kernel import InterruptedCallError, main_thread, run_in_own_thread
+from .kernel import InterruptedCallError, main_thread, name_code, run_in_own_thread
 from .tool_calls import Execute, Result
 from .tools import Tool
 
@@ -23,6 +24,7 @@ Shown: TypeAlias = list[dict[str, Any]]
 Capture: TypeAlias = Callable[[Shown], AbstractContextManager[None]]
 
 _PATH = re.compile(r"(?:[A-Za-z]:)?(?:[\\/][\w.@~+-]+)+[\\/](?=[\w.@~+-])")
+_FILE_LINE = re.compile(r'^( +File )"([^"\n]+)"(, line \d+)', re.MULTILINE)
 _MESSAGE_CHARACTERS = 2000
 
 
@@ -66,8 +68,12 @@ async def _call(
     tool: Tool, arguments: tuple[Any, ...], named: dict[str, Any], capture: Capture, shown: Shown
 ) -> Content:
     def call() -> Content:
+        before = open_figures()
         with _no_exit():
-            return to_content(tool.function(*arguments, **named))
+            value = tool.function(*arguments, **named)
+            content = to_content(value)
+        close_new(value, before)
+        return content
 
     def call_captured() -> Content:
         with capture(shown):
@@ -102,12 +108,13 @@ def _told(error: Exception) -> str:
 
 
 def _traceback(error: Exception) -> str:
-    """The traceback from the tool's own code on."""
+    """The traceback from the tool's own code on, which names cells as IPython does."""
     frames = error.__traceback__
     while frames is not None and os.path.dirname(frames.tb_frame.f_code.co_filename) == os.path.dirname(__file__):
         frames = frames.tb_next
     with contextlib.suppress(Exception):
-        return "".join(traceback.format_exception(type(error), error, frames))
+        text = "".join(traceback.format_exception(type(error), error, frames))
+        return _FILE_LINE.sub(lambda found: found[1] + name_code(found[2]) + found[3], text)
     return repr(type(error))
 
 

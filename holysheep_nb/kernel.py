@@ -20,6 +20,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from types import FrameType
 from typing import Any, TypeVar
 
+from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
 
 T = TypeVar("T")
@@ -261,6 +262,13 @@ class MainThread:
 
 
 main_thread = MainThread()
+
+
+def name_code(file_name: str) -> str:
+    """What a traceback calls the code of a file: "Cell In[3]" for that of a cell, else the name in quotes."""
+    shell = get_ipython()
+    named = shell.compile.format_code_name(file_name) if shell is not None else None
+    return " ".join(named) if named else f'"{file_name}"'
 
 
 async def run_in_own_thread(function: Callable[[], T]) -> T:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hmac
 import logging
 import os
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 SERVICE = "holysheep_nb"
@@ -25,7 +26,7 @@ class Key:
 
     def __init__(self, name: str, value: str) -> None:
         self.name = name
-        self._read = lambda: value
+        self._read: Callable[[], str] = lambda: value
 
     def reveal(self) -> str:
         """The value. For a header, and never for a variable: some tracebacks show those."""

@@ -95,7 +95,14 @@ def _build_parser() -> _Parser:
         metavar=("KEY", "VALUE"),
         help="any other parameter of the request; VALUE is JSON, or else text",
     )
-    add("-T", "--tool", action="append", default=[], metavar="NAME", help="a function, or an MCP server, the model may call; repeat it")
+    add(
+        "-T",
+        "--tool",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a function, or an MCP server, the model may call; repeat it",
+    )
     add("--approve", choices=APPROVALS, help="calls of tools that are not safe: ask you, auto makes them, deny")
     add("--max-rounds", type=int, metavar="N", help="most rounds: the model answers, its calls are made, and again")
     add(

@@ -23,7 +23,9 @@ from .wire import blocks, chat_completions
 
 ProtocolName: TypeAlias = Literal["sse", "ws"]
 
-_transports: dict[tuple[Endpoint, float, float], SSETransport] = {}
+_transports: dict[tuple[object, ...], SSETransport] = {}
+# What httpx reads once: a change in the notebook makes another transport.
+_NETWORK_VARIABLES = ("SSL_CERT_FILE", "SSL_CERT_DIR", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 
 
 async def _close_transports() -> None:
@@ -130,7 +132,8 @@ class Route:
     def _open_sse(self, endpoint: Endpoint | None = None) -> SSETransport:
         """The connection pool of an endpoint, which belongs to the stream thread."""
         endpoint = endpoint or self.endpoint
-        key = (endpoint, self.settings.connect_timeout_s, self.settings.idle_timeout_s)
+        network = [os.environ.get(form) for name in _NETWORK_VARIABLES for form in (name, name.lower())]
+        key = (endpoint, self.settings.connect_timeout_s, self.settings.idle_timeout_s, *network)
         if key not in _transports:
             if not _transports:
                 stream_thread.at_exit(_close_transports)

@@ -417,6 +417,7 @@ class Run:
         if self.turn.finish_reason is None and (ops := self.turn.apply(TurnFinished(state))):
             self._tell_views("update", ops)
         self.status = state
+        self._task = None
         self._tell_views("end")
         for listener in tuple(self._listeners):
             listener(None)

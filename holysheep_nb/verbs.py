@@ -14,6 +14,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from .chat import Chat
 from .config import DEFAULT_KEY_NAME, Settings
 from .errors import UsageError
+from .keys import find_key
+from .login import log_in, log_out
 from .mcp.servers import servers
 from .mcp.verb import read_mcp_line
 from .options import nearest, usage
@@ -73,6 +75,8 @@ class Verbs:
             "show": self._show,
             "resume": self._resume,
             "reset": self._reset,
+            "login": self._login,
+            "logout": self._logout,
             "local": self._local,
             "mcp": self._mcp,
             "version": self._version,
@@ -88,7 +92,7 @@ class Verbs:
 
     def _config(self, _words: list[str]) -> None:
         """the settings, and where they come from"""
-        has_key = "set" if os.environ.get(self._settings.api_key_name) else "not set"
+        has_key = "set" if find_key(self._settings.api_key_name) else "not set"
         rows = [
             ("model", self._settings.resolved_model()),
             ("base_url", self._settings.resolved_base_url()),
@@ -169,6 +173,14 @@ class Verbs:
         count = len(self._chat.conversation.exchanges)
         self._chat.reset()
         show_text(self._shell, f"Forgot {count} exchange(s). The next cell starts afresh.")
+
+    def _login(self, words: list[str]) -> None:
+        """[--save] type the API key, unseen; --save keeps it in the keyring"""
+        show_text(self._shell, log_in(self._shell, words, self._settings.api_key_name))
+
+    def _logout(self, words: list[str]) -> None:
+        """forget the key that was typed"""
+        show_text(self._shell, log_out(words, self._settings.api_key_name))
 
     def _version(self, _words: list[str]) -> None:
         """the version of this extension"""

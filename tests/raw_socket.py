@@ -3,8 +3,8 @@
     async with RawSocket(READ, '{"type": ...}', 0.5, close(1001, "deploy")) as server:
         ...; server.ws_url, server.received, server.requests, await server.left(), server.hung
 
-Each connection gets the steps from their beginning, those after the first what `later` says, if it is given. It is the server of the websockets library; where a step breaks
-the protocol, it goes around it.
+Each connection gets the steps from their beginning; those after the first get `later`, if it is given. It is the
+server of the websockets library; where a step breaks the protocol, it goes around it.
 """
 
 from __future__ import annotations

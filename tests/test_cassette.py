@@ -586,9 +586,8 @@ def test_a_refused_key_is_replayed_and_stands_in_no_file(at_server: RawServer, p
     key = "hs-test-key-0123456789"
     at_server.play(json_answer({"error": {"message": f"no: {key}"}}, "401 Unauthorized"))
     for way in ({"record": path}, {"replay": path}):
-        with pytest.raises(AuthenticationError, match="refused the key"):
-            Chat().ask(f"Is {key} good?", **way).result()
-    assert at_server.asked[0].json["messages"][0]["content"] == f"Is {key} good?"
+        with pytest.raises(AuthenticationError, match=r"refused the key \(401: no: \(HOLYSHEEP_API_KEY\)\)"):
+            Chat().ask("Is it good?", **way).result()
     assert key not in path.read_text("utf-8")
 
 

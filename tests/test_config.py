@@ -86,7 +86,8 @@ def test_a_missing_key_says_what_to_do(value: str | None, monkeypatch: pytest.Mo
     with pytest.raises(MissingKeyError) as raised:
         Settings(api_key_name="MY_KEY").endpoint().read_key()
     assert str(raised.value) == (
-        "There is no API key: set MY_KEY, or run `%holysheep local` for a small built-in model that needs none."
+        "There is no API key: set MY_KEY or type it after `%holysheep login`, or run `%holysheep local` for a small "
+        "built-in model that needs none."
     )
 
 

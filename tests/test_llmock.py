@@ -303,11 +303,104 @@ def test_a_call_that_was_cut_off_is_never_made(mock: Mock, kind: str) -> None:
     assert [call.arguments for call in run.tool_calls] == ['{"city": "Paris"}', '{"city": "Cl']
 
 
-def test_llmock_finds_no_fault_with_the_client(mock: Mock) -> None:
-    # It takes every fault that is not tried again for an answer that was believed, so there is none here.
-    Chat().ask("One").result()
-    mock.play(type="slow_first_token", seconds=0.1)
-    Chat().ask("Two").result()
-    verdict = mock.get("verdict")
-    assert (verdict["passed"], verdict["calls"], verdict["attempts"]) == (True, 2, 2)
-    assert verdict["findings"] == []
+# What llmock thinks of the client
+
+PASS = "PASS  the client handled every injected fault correctly."
+
+
+def verdict(mock: Mock) -> str:
+    with urllib.request.urlopen(f"{mock.root}/_llmock/verdict?format=text", timeout=5) as response:
+        text: str = response.read().decode()
+    return text
+
+
+def attempts(mock: Mock) -> int:
+    found: int = mock.get("verdict")["attempts"]
+    return found
+
+
+@pytest.mark.parametrize(
+    ("behavior", "requests"),
+    [
+        ({"type": "fail", "status": 429, "retry_after": 0.5, "times": 2}, 3),
+        ({"type": "fail", "status": 503, "retry_after": 1}, 2),
+        *[({"type": "fail", "status": status}, 2) for status in (408, 409, 500, 502, 504, 529)],
+        ({"type": "fail", "status": 500, "times": 3}, 4),
+        ({"type": "delay", "seconds": 0.2}, 1),
+        ({"type": "slow_first_token", "seconds": 0.2}, 1),
+        ({"type": "stream_fault", "kind": "disconnect", "after_chunks": 0}, 2),
+        ({"type": "stream_fault", "kind": "truncate", "after_chunks": 0}, 2),
+        ({"type": "stream_fault", "kind": "stall", "after_chunks": 3, "stall_seconds": 0.4}, 1),
+    ],
+    ids=lambda value: " ".join(str(each) for each in value.values()) if isinstance(value, dict) else str(value),
+)
+def test_llmock_passes_the_client_that_comes_through_a_fault(
+    mock: Mock, behavior: dict[str, Any], requests: int
+) -> None:
+    mock.play(type="reply", text="one two three four five six")
+    mock.play(**behavior)
+    run = Chat().ask("Hi").result()
+    assert (run.status, run.text, len(run.retries)) == ("complete", "one two three four five six", requests - 1)
+    assert PASS in verdict(mock)
+    assert attempts(mock) == requests
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 422])
+def test_llmock_passes_the_client_that_does_not_repeat_what_cannot_be_right(mock: Mock, status: int) -> None:
+    mock.play(type="fail", status=status, times=None)
+    run = Chat().ask("Hi")
+    with pytest.raises(HolySheepError):
+        run.result()
+    assert (run.status, run.retries) == ("failed", [])
+    assert PASS in verdict(mock)
+    assert attempts(mock) == 1
+
+
+def test_llmock_passes_the_client_that_gives_up_after_five_attempts(mock: Mock) -> None:
+    mock.play(type="fail", status=503, retry_after=0.1, times=None)
+    with pytest.raises(ServerError):
+        Chat().ask("Hi").result()
+    assert PASS in verdict(mock)
+    assert attempts(mock) == 5
+
+
+def test_llmock_passes_the_client_that_leaves_a_stalled_stream(mock: Mock) -> None:
+    mock.play(type="stream_fault", kind="stall", after_chunks=3, stall_seconds=5)
+    run, _ = fail(idle_timeout_s=0.4)
+    assert run.status == "truncated"
+    assert PASS in verdict(mock)
+
+
+@pytest.mark.parametrize("kind", ["disconnect", "truncate"])
+def test_llmock_passes_a_cut_answer_whose_cell_is_run_again(mock: Mock, kind: str) -> None:
+    # Nobody makes the request again once text has come but the person, who is told that it is cut off.
+    mock.play(type="stream_fault", kind=kind, after_chunks=3)
+    chat = Chat()
+    run = chat.ask("Hi", cell="1")
+    with pytest.raises(DisconnectedError, match="the answer is cut off, and what came is kept"):
+        run.result()
+    assert (run.status, run.complete, run.retries) == ("truncated", False, [])
+    assert PASS not in verdict(mock)
+    assert chat.ask("Hi", cell="1").result().complete
+    assert PASS in verdict(mock)
+    assert attempts(mock) == 2
+
+
+def test_llmock_passes_the_client_that_leaves_a_malformed_chunk_out_with_a_warning(mock: Mock) -> None:
+    # It warns whoever goes on reading, lest text goes missing: none does, and the footer counts what was left out.
+    mock.play(type="reply", text="one two three four five six")
+    mock.play(type="stream_fault", kind="malformed", after_chunks=3)
+    run = Chat().ask("Hi").result()
+    assert (run.text, len(run.turn.skipped)) == ("one two three four five six", 1)
+    found = mock.get("verdict")
+    assert (found["passed"], [each["code"] for each in found["findings"]]) == (True, ["malformed_chunk_ignored"])
+
+
+@pytest.mark.parametrize("kind", ["malformed_arguments", "unknown_tool"])
+def test_llmock_passes_the_client_that_tells_the_model_what_is_wrong_with_a_call(mock: Mock, kind: str) -> None:
+    mock.play(type="reply", tool_calls=CALLS[:1])
+    mock.play(type="tool_fault", kind=kind)
+    mock.play(type="reply", text="I give up.")
+    assert asyncio.run(ask("gpt-4o", transport="sse")).text == "I give up."
+    assert PASS in verdict(mock)
+    assert attempts(mock) == 2

@@ -385,8 +385,8 @@ def test_a_cell_without_a_key_says_what_to_do(loaded: NotebookShell, monkeypatch
     result = run_cell(loaded, "%%holysheep\nHi")
     assert isinstance(result.error_in_exec, MissingKeyError)
     assert last_error(result) == (
-        "There is no API key: set HOLYSHEEP_API_KEY, or run `%holysheep local` for a small built-in model that "
-        "needs none."
+        "There is no API key: set HOLYSHEEP_API_KEY or type it after `%holysheep login`, or run `%holysheep local` "
+        "for a small built-in model that needs none."
     )
 
 

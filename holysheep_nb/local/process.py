@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from holysheep_nb.errors import LocalModelError
+from holysheep_nb.keys import Key
 
 START_TIMEOUT_S = 120.0
 STOP_TIMEOUT_S = 5.0
@@ -91,7 +92,7 @@ def start_gateway(
     the child may say nothing. Raises LocalModelError, in the child's own sentence, if it does not start.
     """
     require_extra(*SERVER_MODULES, *(["xllamacpp"] if engine == "smollm2" else []))
-    key = secrets.token_urlsafe(24)
+    key = Key(KEY_ENV, secrets.token_urlsafe(24))
     command = [sys.executable, "-m", "holysheep_nb", "serve", f"--engine={engine}", "--json", "--watch-stdin"]
     if script is not None:
         command.append(f"--script={Path(script)}")
@@ -103,13 +104,13 @@ def start_gateway(
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         # PYTHONSAFEPATH: a file json.py in the notebook's folder must not break the child.
-        env={**os.environ, KEY_ENV: key, "PYTHONSAFEPATH": "1"},
+        env={**os.environ, KEY_ENV: key.reveal(), "PYTHONSAFEPATH": "1"},
         # Its own session: an interrupt of the kernel goes to the kernel's whole process group.
         start_new_session=True,
     )
     try:
         ready = _await_ready(child, on_progress or (lambda done, total: None), start_timeout_s)
-        gateway = Gateway(**_read_announcement(ready), key=key, _child=child)
+        gateway = Gateway(**_read_announcement(ready), key=key.reveal(), _child=child)
     except BaseException:
         _end(child)
         raise

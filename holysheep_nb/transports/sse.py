@@ -5,16 +5,21 @@ from __future__ import annotations
 import codecs
 import contextlib
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator
 from typing import Any, cast
 
 import httpx
 import httpx_sse
 
 from ..errors import ConnectionFailedError, DisconnectedError, ProtocolError, StalledError, StatusError
+from ..masks import hide_in_logs
+from .certificates import distrust, open_context
 
 MAX_EVENT_BYTES = 4 * 1024 * 1024
 _ERROR_BODY_BYTES = 64 * 1024
+# At DEBUG these write down the headers and the reason that a server sends.
+_LOGS = ("httpx", *(f"httpcore.{name}" for name in ("connection", "http11", "http2", "proxy", "socks")))
+hide_in_logs(*_LOGS)
 # Two line ends in a row, whatever ends the lines: CR LF alone is one.
 _BLANK_LINES = (b"\n\n", b"\n\r", b"\r\r")
 # What is looked at at once: a compressed body may grow without bound from what the network gives.
@@ -65,6 +70,17 @@ class _StreamText:
             yield text
 
 
+class _Bearer(httpx.Auth):
+    """Puts the key into a request where httpx sends it, so that no frame above holds it."""
+
+    def __init__(self, read_key: Callable[[], str]) -> None:
+        self._read_key = read_key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = f"Bearer {self._read_key()}"
+        yield request
+
+
 class SSETransport:
     """One endpoint over SSE. Belongs to one event loop: use it only there, and `aclose` it there.
 
@@ -93,7 +109,7 @@ class SSETransport:
         self.base_url = base_url
         self.host = httpx.URL(base_url).netloc.decode("ascii")
         self.key_name = key_name
-        self._read_key = read_key
+        is_secure = httpx.URL(base_url).scheme == "https"
         self._idle_timeout_s = idle_timeout_s
         self._connect_timeout_s = connect_timeout_s
         self._client = httpx.AsyncClient(
@@ -102,7 +118,9 @@ class SSETransport:
             follow_redirects=False,
             transport=http_transport,
             # Plain http goes to this machine alone (`config.check_base_url`): a proxy must not see the key.
-            trust_env=httpx.URL(base_url).scheme == "https",
+            trust_env=is_secure,
+            verify=open_context() if is_secure else True,
+            auth=_Bearer(read_key),
         )
 
     async def stream(self, *messages: dict[str, Any]) -> AsyncGenerator[str, None]:
@@ -112,7 +130,6 @@ class SSETransport:
         """
         (body,) = messages
         headers = {
-            **self._authorization(),
             "Accept": "text/event-stream",
             "Cache-Control": "no-store",
             "Content-Type": "application/json",
@@ -140,9 +157,7 @@ class SSETransport:
 
     async def list_models(self) -> str:
         """The body of `GET {base_url}/models`."""
-        request = self._client.stream(
-            "GET", f"{self.base_url}/models", headers=self._authorization(), timeout=self._connect_timeout_s
-        )
+        request = self._client.stream("GET", f"{self.base_url}/models", timeout=self._connect_timeout_s)
         async with self._explained(), request as response:
             await _check_status(response)
             body = await _read_body(response, MAX_EVENT_BYTES + 1)
@@ -153,9 +168,6 @@ class SSETransport:
     async def aclose(self) -> None:
         """Closes the connections."""
         await self._client.aclose()
-
-    def _authorization(self) -> dict[str, str]:
-        return {"Authorization": f"Bearer {self._read_key()}"}
 
     @contextlib.asynccontextmanager
     async def _explained(self) -> AsyncIterator[None]:
@@ -168,6 +180,8 @@ class SSETransport:
                 details=str(error),
             ) from error
         except (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol) as error:
+            if (distrusted := distrust(error, self.host)) is not None:
+                raise distrusted from error
             raise ConnectionFailedError(
                 f"{self.host} could not be reached ({error or type(error).__name__}): check the address and "
                 "the network.",

@@ -31,6 +31,8 @@ from ..errors import (
     StalledError,
     StatusError,
 )
+from ..masks import open_log
+from .certificates import distrust, open_context
 
 PING_INTERVAL_S = 30.0
 PONG_TIMEOUT_S = 10.0
@@ -43,7 +45,7 @@ _ERROR_BODY_CHARACTERS = 64 * 1024
 
 _log = open_log(__name__)
 # At DEBUG websockets writes the header with the key into its log: this one never gets so far.
-_connection_log = logging.getLogger(f"{__name__}.connection")
+_connection_log = open_log(f"{__name__}.connection")
 _connection_log.setLevel(logging.INFO)
 
 _CLOSED_BY_SERVER = {
@@ -153,6 +155,7 @@ class WebSocketTransport:
                 compression=None,
                 # Plain ws goes to this machine alone (`config.check_ws_url`): a proxy must not see the key.
                 proxy=True if self._is_secure else None,
+                ssl=open_context() if self._is_secure else None,
                 open_timeout=self._connect_timeout_s,
                 ping_interval=self._ping_interval_s,
                 ping_timeout=self._pong_timeout_s,
@@ -190,6 +193,8 @@ class WebSocketTransport:
             raise DisconnectedError(f"The connection to {self.host} was closed.", details=repr(error)) from error
         # ValueError: a name that cannot be one, which only its resolution shows.
         except (OSError, EOFError, ValueError) as error:
+            if (distrusted := distrust(error, self.host)) is not None:
+                raise distrusted from error
             raise ConnectionFailedError(
                 f"{self.host} could not be reached ({error or type(error).__name__}): check the address and "
                 "the network.",

@@ -17,7 +17,7 @@ FRONT_END = _STATIC / "widget.js"
 class FrontEnd(anywidget.AnyWidget):
     """Carries the front end's code into the page. Never displayed: a page evaluates it when it opens."""
 
-    _esm = FRONT_END
+    _esm = Unicode(FRONT_END.read_text(encoding="utf-8")).tag(sync=True)
 
 
 _front_end: FrontEnd | None = None
@@ -42,7 +42,8 @@ def close_front_end() -> None:
 class AnswerWidget(anywidget.AnyWidget):
     """One answer in a cell's output. What it brings is a loader; the code came with `FrontEnd`."""
 
-    _esm = _STATIC / "loader.js"
+    # The text and not the path: anywidget never lets go of a widget whose code is a file.
+    _esm = Unicode((_STATIC / "loader.js").read_text(encoding="utf-8")).tag(sync=True)
 
     # Everything up to patch `seq`. The trait holds only the number; `get_state` asks for the rest.
     document = Dict().tag(sync=True)

@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from ..conversation import Turn
+from ..masks import mask_all
 from ..parts import ReasoningPart, SeamPart, TextPart, ToolCallPart, ToolResultPart
 from ..run import Run
 from .markdown import fenced, one_line, plain, safe_line, safe_markdown, strip_fence
@@ -17,7 +18,8 @@ def frozen_bundle(run: Run, *, shows_error: bool = True) -> tuple[dict[str, Any]
     data = {"text/plain": frozen_text(run, shows_error=shows_error)}
     if run.request.answer_format != "text":
         data["text/markdown"] = frozen_markdown(run, shows_error=shows_error)
-    return data, {"holysheep": _without_text(run_metadata(run), data["text/plain"])}
+    metadata = _without_text(run_metadata(run), data["text/plain"])
+    return mask_all(data), {"holysheep": mask_all(metadata)}
 
 
 def frozen_markdown(run: Run, *, shows_error: bool = True) -> str:
@@ -135,6 +137,7 @@ def _answer_markdown(text: str, answer_format: str) -> str:
 
 _OUTCOMES = {"error": "failed", "invalid": "wrong arguments", "denied": "denied", "stopped": "stopped"}
 _NAME_CHARACTERS = 80
+_SHOWN_FROM_S = 0.05
 _SUMMARY_CHARACTERS = 60
 
 
@@ -151,11 +154,11 @@ def _call_markdown(call: ToolCallPart, result: ToolResultPart | None) -> str:
         items.append("not called")
     elif result.outcome in _OUTCOMES:
         items.append(_OUTCOMES[result.outcome])
-    if result is not None and result.seconds:
+    if result is not None and result.seconds >= _SHOWN_FROM_S:
         items.append(f"{result.seconds:.1f} s")
-    body = [fenced(_indented(call.arguments), "json")]
+    body = _arguments_markdown(call.arguments)
     if call.edited:
-        body += ["Changed by you to", fenced(_indented(call.edited), "json")]
+        body += ["Changed by you to", *_arguments_markdown(call.edited)]
     if result is not None:
         body += [fenced(each["text/plain"], "") for each in result.shown if "text/plain" in each]
         body.append(fenced(result.text, ""))
@@ -164,11 +167,18 @@ def _call_markdown(call: ToolCallPart, result: ToolResultPart | None) -> str:
     return _details(" · ".join(items), "\n\n".join(body))
 
 
-def _indented(text: str) -> str:
+def _arguments_markdown(text: str) -> list[str]:
+    """The arguments as JSON; texts of several lines, such as code, each as it is."""
     try:
-        return json.dumps(json.loads(text), indent=2, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return text
+        arguments = json.loads(text)
+        long = {name: value for name, value in arguments.items() if isinstance(value, str) and "\n" in value}
+        rest = {name: value for name, value in arguments.items() if name not in long}
+        blocks = [fenced(json.dumps(rest, indent=2, ensure_ascii=False), "json")] if rest or not long else []
+    except (ValueError, RecursionError, AttributeError):
+        return [fenced(text, "json")]
+    for name, value in long.items():
+        blocks += [f"<code>{html.escape(one_line(name))}</code>", fenced(value.strip("\n"), "")]
+    return blocks
 
 
 def result_images(turn: Turn) -> list[tuple[str, str]]:

@@ -12,8 +12,10 @@ from ..parts import Part
 class Decoder(Protocol):
     """Turns the payloads of one stream into events, in order."""
 
-    finish_reason: str | None
-    """Why the model ended, once the server has said it."""
+    @property
+    def finish_reason(self) -> str | None:
+        """Why the model ended, once the server has said it."""
+        ...
 
     @property
     def is_finished(self) -> bool:

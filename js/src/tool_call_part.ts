@@ -6,6 +6,7 @@ import type { PartView } from "./part_view";
 import type { Part, ToolCallPart, ToolOutcome, ToolResultPart } from "./protocol";
 
 const TICK_MS = 100;
+const SHOWN_FROM_S = 0.05;
 const NAME_CHARACTERS = 80;
 const SUMMARY_CHARACTERS = 60;
 /** How much is looked at for the summary: enough, with line breaks and indentation. */
@@ -114,7 +115,7 @@ export class ToolCallPartView implements PartView {
       case "done": {
         if (!this.#result) return "not called";
         const { outcome, seconds } = this.#result;
-        return [OUTCOMES[outcome], seconds ? `${seconds.toFixed(1)} s` : ""].filter(Boolean).join(" · ");
+        return [OUTCOMES[outcome], seconds >= SHOWN_FROM_S ? `${seconds.toFixed(1)} s` : ""].filter(Boolean).join(" · ");
       }
       default:
         return "writing…";

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -208,6 +209,18 @@ class Notebook:
 
     def widget(self, index: int) -> Locator:
         return self.output(index).locator(".holysheep")
+
+    def call(self, index: int, name: str) -> Locator:
+        """The calls of a tool in the answer of a cell."""
+        name_only = self.page.locator(".holysheep-tool-call-name", has_text=re.compile(f"^{re.escape(name)}$"))
+        return self.widget(index).locator(".holysheep-tool-call").filter(has=name_only)
+
+    def card(self, index: int, name: str) -> Locator:
+        """Where a cell asks for approval of a tool."""
+        return self.widget(index).get_by_role("group", name=f"Approve {name}?")
+
+    def is_running(self, index: int) -> bool:
+        return self.cell(index).locator(".jp-InputPrompt").first.inner_text().strip() == "[*]:"
 
     def text(self, index: int) -> str:
         """What the output of a cell shows, in one line."""

@@ -13,8 +13,8 @@ from typing import Any
 import psutil
 import pytest
 from live_kernel import LiveKernel
-from raw_server import RawServer, answer
-from test_cell_tools import begin, calling, told, wait_for_question
+from raw_server import RawServer, answer, calling
+from test_cell_tools import begin, told, wait_for_question
 
 SCRIPT = Path(__file__).parent.parent / "mcp_server.py"
 ADD = f"%holysheep mcp add t {sys.executable} {SCRIPT}"

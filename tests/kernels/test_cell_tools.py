@@ -300,3 +300,42 @@ def test_a_name_that_is_no_function_is_one_sentence(kernel: LiveKernel, server: 
         "UsageError: There is no function 'ad' in this notebook: run the cell that defines it. Did you mean add?"
     ]
     assert server.asked == []
+
+
+DRAW = """
+import matplotlib.pyplot as plt
+kept, axes = plt.subplots()
+
+@tool(safe=True)
+def draw(returns: bool) -> object:
+    "Draws a figure."
+    figure, axes = plt.subplots(figsize=(2, 2))
+    axes.plot([1, 2, 3])
+    return figure if returns else "drawn"
+
+@tool(safe=True)
+def extend() -> object:
+    "Adds to a figure of the notebook."
+    axes.plot([3, 2, 1])
+    return kept
+"""
+
+
+@pytest.mark.usefixtures("tools")
+def test_a_figure_is_shown_once_and_the_notebooks_own_stay_open(kernel: LiveKernel, server: RawServer) -> None:
+    assert kernel.run("%matplotlib inline\n%config InlineBackend.close_figures = False\n" + DRAW).status == "ok"
+    for steps in (calling(("draw", {"returns": True}), ("draw", {"returns": False}), ("extend", {})), answer("Done.")):
+        server.play(steps)
+    cell = kernel.run("%%holysheep gpt-4o -T draw -T extend\nDraw", cell_id="d")
+    assert cell.status == "ok"
+    pictures = [output for output in cell.outputs if "image/png" in output.data]
+    assert len(pictures) == 3
+    assert kernel.evaluate("[len(plt.get_fignums()), len(axes.lines)]")[1] == 1
+    assert kernel.evaluate("plt.fignum_exists(kept.number)")
+
+
+@pytest.mark.usefixtures("tools")
+def test_a_traceback_names_cells_and_no_file_of_this_machine(kernel: LiveKernel, server: RawServer) -> None:
+    cell = begin(kernel, server, "-T fail", calling(("fail", {}))).wait()
+    assert "File Cell In[" in cell.markdown
+    assert "ipykernel_" not in cell.markdown
