@@ -7,7 +7,7 @@ import concurrent.futures
 import contextlib
 import json
 from collections.abc import AsyncGenerator, Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, TypeAlias
 
 from .approvals import Approvals, Decision
@@ -95,6 +95,9 @@ class View(Protocol):
 
     def conclude(self, run: Run) -> None:
         """The cell that waited for the run goes on: what only fits below it can be shown now."""
+
+    def leave(self, run: Run) -> None:
+        """The run, which has ended, is about to go on in another view."""
 
     def show(self, run: Run) -> None:
         """The run is evaluated by a cell."""
@@ -224,6 +227,8 @@ class Run:
             raise UsageError("The answer still streams: there is nothing to resume.")
         if self.complete:
             raise UsageError("The answer is complete: there is nothing to resume.")
+        if views:
+            self._leave_views()
         self._resumed_after = str(self.error) if self.error is not None else f"The answer was {self.status}."
         self._usage_before = self.usage or Usage(0, 0)
         self.error, self._stop_reason, self._task = None, "", None
@@ -238,6 +243,16 @@ class Run:
             stream_thread.call(self._tell_views, "change_status")
         stream_thread.call(self._launch)
         return self
+
+    def _leave_views(self) -> None:
+        """Lets the views show the run as it is for good, before it changes."""
+        if stream_thread.is_current:
+            return self._tell_views("leave")
+
+        async def leave() -> None:
+            self._tell_views("leave")
+
+        stream_thread.submit(leave()).result()
 
     def stop(self) -> None:
         """Ends the run as "stopped", from any thread; what came is kept. Later calls do nothing."""
@@ -374,6 +389,8 @@ class Run:
             case RouteChanged():
                 self._change_status("connecting")
         ops = self.turn.apply(event)
+        if isinstance(event, UsageReported) and self._usage_before.is_estimate and self.turn.usage is not None:
+            self.turn.usage = replace(self.turn.usage, is_estimate=True)
         if ops:
             self._tell_views("update", ops)
         if len(self.turn.parts) + len(self.turn.skipped) > MAX_PARTS:

@@ -28,6 +28,7 @@ from holysheep_nb.errors import (
     StalledError,
 )
 from holysheep_nb.parts import ToolResultPart
+from holysheep_nb.view.frozen import footer
 
 LLMOCK = Path(sys.executable).with_name("llmock")
 
@@ -337,7 +338,7 @@ def attempts(mock: Mock) -> int:
 def test_llmock_passes_the_client_that_comes_through_a_fault(
     mock: Mock, behavior: dict[str, Any], requests: int
 ) -> None:
-    mock.play(type="reply", text="one two three four five six")
+    mock.play(type="reply", text="one two three four five six", times=2)
     mock.play(**behavior)
     run = Chat().ask("Hi").result()
     assert (run.status, run.text, len(run.retries)) == ("complete", "one two three four five six", requests - 1)
@@ -387,11 +388,12 @@ def test_llmock_passes_a_cut_answer_whose_cell_is_run_again(mock: Mock, kind: st
 
 
 def test_llmock_passes_the_client_that_leaves_a_malformed_chunk_out_with_a_warning(mock: Mock) -> None:
-    # It warns whoever goes on reading, lest text goes missing: none does, and the footer counts what was left out.
+    # It warns whoever goes on reading that text may be missing. Here it is, and the footer says so.
     mock.play(type="reply", text="one two three four five six")
     mock.play(type="stream_fault", kind="malformed", after_chunks=3)
     run = Chat().ask("Hi").result()
-    assert (run.text, len(run.turn.skipped)) == ("one two three four five six", 1)
+    assert (run.status, run.text, len(run.turn.skipped)) == ("complete", "one two four five six", 1)
+    assert "1 unreadable payload(s) left out" in footer(run)
     found = mock.get("verdict")
     assert (found["passed"], [each["code"] for each in found["findings"]]) == (True, ["malformed_chunk_ignored"])
 

@@ -1,15 +1,15 @@
 """The HTTP face of an engine: HolySheep's two protocols, on starlette.
 
 `GET /health` needs no key; `GET /v1/models`, `POST /v1/chat/completions` and the WebSocket `/v1/chat/stream` need
-`Authorization: Bearer KEY`. There are no CORS headers, the Host header must name this machine, and so must the
-Origin of a WebSocket if it has one, so that no web page can reach it.
+`Authorization: Bearer KEY`. There are no CORS headers, the Host header must name this gateway, and so must the
+Origin of a WebSocket if it has one, so that no web page can reach it, not even one of this machine.
 """
 
 from __future__ import annotations
 
 import hmac
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -30,11 +30,11 @@ STREAM_PATH = "/v1/chat/stream"
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
-def create_app(engine: Engine, key: str, *, allow_any_host: bool = False) -> ASGIApp:
+def create_app(engine: Engine, key: str, *, names: Collection[str] | None = ()) -> ASGIApp:
     """The gateway as an ASGI app.
 
-    `key` is what clients send as Bearer key. `allow_any_host` drops the check of the Host header, for a
-    gateway that is meant to be reached from other machines. The caller closes the engine.
+    `key` is what clients send as Bearer key. `names` are those, besides loopback's, that the Host header may give;
+    None allows all, for a gateway that other machines know by names of their own. The caller closes the engine.
     """
     gateway = _Gateway(engine)
     app = Starlette(
@@ -52,7 +52,7 @@ def create_app(engine: Engine, key: str, *, allow_any_host: bool = False) -> ASG
         },
     )
     app.router.redirect_slashes = False
-    return _Guard(app, key, allow_any_host)
+    return _Guard(app, key, None if names is None else LOOPBACK_NAMES | {name.lower() for name in names})
 
 
 class _Gateway:
@@ -138,7 +138,7 @@ class _Guard:
 
     app: ASGIApp
     key: str
-    allow_any_host: bool
+    names: Collection[str] | None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -153,9 +153,9 @@ class _Guard:
     def _socket_refusal(self, path: str, headers: Mapping[bytes, bytes]) -> RefusedRequestError | None:
         """Why the handshake of a WebSocket is answered with an HTTP error. A browser sends an Origin, we do not."""
         origin = headers.get(b"origin")
-        if origin is not None and _origin_name(origin) not in LOOPBACK_NAMES:
+        if origin is not None and _origin_place(origin) != _place(headers.get(b"host", b"")):
             return RefusedRequestError(
-                "The Origin header does not name this machine.", status_code=403, code="origin_not_allowed"
+                "The Origin header does not name this gateway.", status_code=403, code="origin_not_allowed"
             )
         refusal = self._refusal(path, headers)
         if refusal is None and path != STREAM_PATH:
@@ -163,7 +163,7 @@ class _Guard:
         return refusal
 
     def _refusal(self, path: str, headers: Mapping[bytes, bytes]) -> RefusedRequestError | None:
-        if not self.allow_any_host and _host_name(headers.get(b"host", b"")) not in LOOPBACK_NAMES:
+        if self.names is not None and _host_name(headers.get(b"host", b"")) not in self.names:
             return RefusedRequestError("The Host header does not name this machine.", code="host_not_allowed")
         if path == "/health":
             return None
@@ -178,15 +178,20 @@ class _Guard:
 
 def _host_name(host: bytes) -> str:
     """The name in a Host header, without port and brackets."""
-    text = host.decode("latin-1").strip().lower()
+    text = _place(host)
     if text.startswith("["):
         return text[1:].partition("]")[0]
     return text.partition(":")[0]
 
 
-def _origin_name(origin: bytes) -> str:
-    """The host in an Origin header, or ""."""
+def _place(host: bytes) -> str:
+    """The text of a header, in lowercase."""
+    return host.decode("latin-1").strip().lower()
+
+
+def _origin_place(origin: bytes) -> str | None:
+    """Host and port in an Origin header; None if it names none, as that of a page without an address."""
     try:
-        return urlsplit(origin.decode("latin-1").strip()).hostname or ""
+        return urlsplit(_place(origin)).netloc or None
     except ValueError:
-        return ""
+        return None

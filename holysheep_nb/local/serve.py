@@ -9,6 +9,7 @@ import os
 import secrets
 import signal
 import socket
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,6 +25,7 @@ from holysheep_nb.local.progress import draw_progress
 from holysheep_nb.local.script import DEFAULT_DELTAS_PER_S, ScriptEngine
 
 KEEP_ALIVE_S = 75
+REMOTE_WARNING = "Warning: other machines can reach this gateway, and the key crosses the network unencrypted."
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,13 @@ def serve(options: ServeOptions) -> None:
     if options.watches_stdin:
         follow_parent()
     key = os.environ.get(KEY_ENV) or secrets.token_urlsafe(24)
+    if is_remote:
+        print(REMOTE_WARNING, file=sys.stderr, flush=True)
     engine: Engine | None = None
     try:
         listener = bind(options.host, options.port)
         engine = open_engine(options)
-        app = create_app(engine, key, allow_any_host=is_remote)
+        app = create_app(engine, key, names=_names(options.host, listener))
         config = uvicorn.Config(
             app,
             loop="asyncio",
@@ -122,6 +126,12 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def _names(host: str, listener: socket.socket) -> set[str] | None:
+    """What the Host header may name besides loopback; None for any name, where the socket takes any address."""
+    address = str(listener.getsockname()[0])
+    return None if ipaddress.ip_address(address.partition("%")[0]).is_unspecified else {host, address}
+
+
 class _Server(uvicorn.Server):
     """Says that it is ready once it is."""
 
@@ -145,16 +155,15 @@ def _announcement(options: ServeOptions, listener: socket.socket, engine: Engine
         if not os.environ.get(KEY_ENV):
             ready["key"] = key
         return json.dumps(ready)
-    lines = [
-        f"The gateway ({engine.name}) is at {base_url}; Ctrl-C ends it. Models: {', '.join(models)}.",
-        f"export HOLYSHEEP_BASE_URL={base_url}",
-        f"export HOLYSHEEP_WS_URL={ws_url}",
-        f"export HOLYSHEEP_API_KEY={key}",
-        f"export HOLYSHEEP_MODEL={models[0]}",
-    ]
-    if not is_loopback(options.host):
-        lines.insert(0, "Warning: other machines can reach this gateway, and the key crosses the network unencrypted.")
-    return "\n".join(lines)
+    return "\n".join(
+        [
+            f"The gateway ({engine.name}) is at {base_url}; Ctrl-C ends it. Models: {', '.join(models)}.",
+            f"export HOLYSHEEP_BASE_URL={base_url}",
+            f"export HOLYSHEEP_WS_URL={ws_url}",
+            f"export HOLYSHEEP_API_KEY={key}",
+            f"export HOLYSHEEP_MODEL={models[0]}",
+        ]
+    )
 
 
 def _print_progress(done_bytes: int, total_bytes: int) -> None:

@@ -7,8 +7,9 @@ import contextlib
 import json
 import logging
 import math
+import urllib.request
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from websockets.asyncio.client import ClientConnection, connect
@@ -154,7 +155,7 @@ class WebSocketTransport:
                 # A delta is too short to gain from being compressed.
                 compression=None,
                 # Plain ws goes to this machine alone (`config.check_ws_url`): a proxy must not see the key.
-                proxy=True if self._is_secure else None,
+                proxy=_proxy(self.host) if self._is_secure else None,
                 ssl=open_context() if self._is_secure else None,
                 open_timeout=self._connect_timeout_s,
                 ping_interval=self._ping_interval_s,
@@ -304,6 +305,15 @@ async def _leave(connection: ClientConnection) -> None:
         _log.debug("no answer to the close frame")
     finally:
         connection.transport.abort()
+
+
+def _proxy(host: str) -> str | Literal[True]:
+    """The proxy for `host`: what websockets finds (True), or ALL_PROXY, which it does not look at and httpx does."""
+    proxies = urllib.request.getproxies()
+    is_found = any(scheme in proxies for scheme in ("wss", "socks", "https"))
+    if is_found or not proxies.get("all") or urllib.request.proxy_bypass(host):
+        return True
+    return proxies["all"] if "://" in proxies["all"] else f"http://{proxies['all']}"
 
 
 def _is_regular(closed: ConnectionClosed) -> bool:

@@ -34,6 +34,9 @@ class HiddenView:
     def conclude(self, run: Run) -> None:
         """Nothing to show yet."""
 
+    def leave(self, run: Run) -> None:
+        """What is shown stays."""
+
     def end(self, run: Run) -> None:
         """Nothing to show yet."""
 

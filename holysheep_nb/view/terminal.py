@@ -66,6 +66,9 @@ class TerminalView:
             print(run.error)
         print(self._dim(footer(run)), flush=True)
 
+    def leave(self, run: Run) -> None:
+        """What is printed is printed."""
+
     def conclude(self, run: Run) -> None:
         """A terminal shows no images."""
 

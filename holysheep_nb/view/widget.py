@@ -145,6 +145,11 @@ class WidgetView(HiddenView):
         elif not self._is_live:
             self._freeze()
 
+    def leave(self, run: Run) -> None:
+        """Freezes what the cut left."""
+        if not self._is_live:
+            self._freeze()
+
     def show(self, run: Run) -> None:
         """A second view of what still streams; the frozen output of what has ended."""
         if self._shell.execution_count == self._born_in:

@@ -223,6 +223,10 @@ class LiveKernel:
         """The interrupt button."""
         self._manager.interrupt_kernel()
 
+    def restart(self) -> None:
+        """The restart button: the kernel is asked to end, and another takes its place."""
+        self._manager.restart_kernel()
+
     # What a page does
 
     def send(self, kind: str, content: dict[str, Any], *, subshell_id: str | None = None) -> None:

@@ -59,6 +59,19 @@ def test_resume_shows_the_whole_answer_in_its_own_cell(kernel: LiveKernel, serve
     assert kernel.run("%holysheep resume").traceback == ["UsageError: No answer was cut off."]
 
 
+def test_what_was_cut_is_frozen_as_it_was_when_it_is_resumed_elsewhere(kernel: LiveKernel, server: RawServer) -> None:
+    cell, _ = begin_cut(kernel, server, says_hello=True)
+    server.play(answer("ue."))
+    resumed = kernel.begin("%holysheep resume")
+    cell.wait()
+    resumed.wait()
+    assert resumed.markdown.startswith("The sky is bl\n\n<sub>")
+    kernel.wait_for(lambda: any("holysheep" in output.metadata for output in cell.outputs))
+    assert cell.run_metadata["status"] == "truncated"
+    assert cell.markdown.startswith("The sky is bl\n\n<sub>raw · cut off")
+    assert "≈ " in resumed.markdown
+
+
 def test_an_answer_that_is_cut_again_fails_the_cell_that_resumed_it(kernel: LiveKernel, server: RawServer) -> None:
     begin_cut(kernel, server, says_hello=False)[0].wait()
     server.play([sse_head(), chunk("ue, be"), RESET])
