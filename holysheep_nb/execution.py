@@ -75,10 +75,6 @@ async def _call(
         close_new(value, before)
         return content
 
-    def call_captured() -> Content:
-        with capture(shown):
-            return call()
-
     async def call_async() -> Content:
         with _no_exit():
             return to_content(await tool.function(*arguments, **named))
@@ -89,7 +85,7 @@ async def _call(
         return await main_thread.run_async(call_async)
     if tool.runs_in_thread:
         return await run_in_own_thread(call)
-    return await main_thread.run(call_captured)
+    return await main_thread.run(call, capture(shown))
 
 
 @contextlib.contextmanager

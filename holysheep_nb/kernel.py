@@ -17,6 +17,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -113,13 +114,50 @@ class InterruptedCallError(Exception):
     """A person interrupted the kernel while it made a call."""
 
 
+class HeldInterrupts:
+    """Whether an interrupt came while it was held back."""
+
+    has_come = False
+
+    def note(self, _signal: int, _frame: FrameType | None) -> None:
+        """Handles the signal."""
+        self.has_come = True
+
+
+@contextlib.contextmanager
+def hold_interrupts() -> Iterator[HeldInterrupts]:
+    """While it is entered, an interrupt of the main thread is noted; it is passed on at the end.
+
+    Else it is raised wherever it finds that thread: between two lines that belong together, or in the callback
+    of another that the loop makes meanwhile.
+    """
+    held = HeldInterrupts()
+    previous = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(previous):
+        yield held
+        return
+    signal.signal(signal.SIGINT, held.note)
+    try:
+        yield held
+    finally:
+        signal.signal(signal.SIGINT, previous)
+        if held.has_come:
+            signal.raise_signal(signal.SIGINT)
+
+
 class _MainCall:
     """A function that the main thread is to call, in the context of the cell that asked for it."""
 
-    def __init__(self, function: Callable[[], Any], context: contextvars.Context) -> None:
+    def __init__(
+        self,
+        function: Callable[[], Any],
+        context: contextvars.Context,
+        surroundings: AbstractContextManager[object],
+    ) -> None:
         self.future: concurrent.futures.Future[Any] = concurrent.futures.Future()
         self._function = function
         self._context = context
+        self._surroundings = surroundings
         self._lock = threading.Lock()
         self._is_running = False
         self._is_abandoned = False
@@ -133,32 +171,36 @@ class _MainCall:
         is_calling = is_interrupted = False
 
         def interrupt(_signal: int, _frame: FrameType | None) -> None:
-            # Raised outside of the call, it would leave this handler behind, or end the kernel's loop.
+            # Raised outside of the function, it would leave this handler behind, or end the kernel's loop.
             nonlocal is_interrupted
             if is_calling:
                 raise KeyboardInterrupt
             is_interrupted = True
 
+        def call() -> Any:
+            nonlocal is_calling
+            with self._surroundings:
+                try:
+                    is_calling = True
+                    return self._function()
+                finally:
+                    is_calling = False
+
         outcome: Callable[[], object] = lambda: self.future.set_exception(InterruptedCallError())  # noqa: E731
         previous = signal.signal(signal.SIGINT, interrupt)
         try:
-            is_calling = True
-            value = self._context.copy().run(self._function)
-            is_calling = False
+            value = self._context.copy().run(call)
             outcome = lambda: self.future.set_result(value)  # noqa: E731
         except Exception as error:
-            is_calling = False
             failure = error
             outcome = lambda: self.future.set_exception(failure)  # noqa: E731
         except KeyboardInterrupt:
-            is_calling = False
             is_interrupted = True
         finally:
-            is_calling = False
             with self._lock:
                 self._is_running = False
+            outcome()
             signal.signal(signal.SIGINT, previous)
-        outcome()
         if is_interrupted and not self._is_abandoned and callable(previous):
             # Whoever awaits the run is to learn of the interrupt too, the way it would have without the call.
             signal.raise_signal(signal.SIGINT)
@@ -203,12 +245,12 @@ class MainThread:
         with contextlib.suppress(RuntimeError):
             self._loop = asyncio.get_running_loop()
 
-    async def run(self, function: Callable[[], T]) -> T:
+    async def run(self, function: Callable[[], T], surroundings: AbstractContextManager[object] | None = None) -> T:
         """Calls a function there, as soon as the main thread is free.
 
-        Cancelling the wait interrupts the function. Raises `InterruptedCallError` if a person did.
+        The surroundings are entered there before the call, and left after it, without interruption. Cancelling the wait interrupts the function. Raises `InterruptedCallError` if a person did.
         """
-        call = _MainCall(function, self._context)
+        call = _MainCall(function, self._context, surroundings or contextlib.nullcontext())
         self._calls.append(call)
         self._wake()
         try:
@@ -344,8 +386,7 @@ class _Nesting:
             if self._depth:
                 return
             changes, self._changes = self._changes, []
-            # What says that all is patched goes first, so that an interrupt leaves nothing half-patched unnoticed.
-            for owner, name, was, now in sorted(changes, key=lambda change: change[1] != "_nest_patched"):
+            for owner, name, was, now in changes:
                 if vars(owner).get(name, _ABSENT) is not now:
                     continue
                 if was is _ABSENT:
@@ -375,26 +416,46 @@ def _patched_owners(loop: asyncio.AbstractEventLoop) -> list[Any]:
 def wait_blocking(future: concurrent.futures.Future[T]) -> T:
     """Waits in synchronous code, on any thread but the stream thread.
 
-    Where a loop is running on this thread, as in a notebook cell, it goes on turning meanwhile.
+    Where a loop is running on this thread, as in a notebook cell, it goes on turning meanwhile. An interrupt ends
+    the wait with `KeyboardInterrupt`, or with `CancelledError` where somebody else handles the signal; it leaves
+    the future alone.
     """
     if stream_thread.is_current:
         raise RuntimeError("A run cannot be waited for on the thread that streams it: await it instead.")
-    try:
-        loop = asyncio.get_running_loop()
-    except RuntimeError:
-        return _wait_interruptibly(future)
-    with _nesting.patch(loop):
-        return loop.run_until_complete(wait_ticking(future))
+    with hold_interrupts() as interrupts:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            _serve_until_done(future, interrupts)
+        else:
+            with _nesting.patch(loop):
+                loop.run_until_complete(_tick_until_done(future, interrupts))
+    if interrupts.has_come:
+        raise asyncio.CancelledError
+    return future.result()
 
 
-def _wait_interruptibly(future: concurrent.futures.Future[T]) -> T:
+async def _tick_until_done(future: concurrent.futures.Future[Any], interrupts: HeldInterrupts) -> None:
+    wrapped = asyncio.wrap_future(future)
+    wrapped.add_done_callback(_note_seen)
+    while not (wrapped.done() or interrupts.has_come):
+        await asyncio.wait({wrapped}, timeout=_TICK_S)
+
+
+def _note_seen(future: asyncio.Future[Any]) -> None:
+    """The exception, if there is one, is raised by whoever asks for the result."""
+    if not future.cancelled():
+        future.exception()
+
+
+def _serve_until_done(future: concurrent.futures.Future[Any], interrupts: HeldInterrupts) -> None:
     if not main_thread.is_current:
-        return future.result()
+        concurrent.futures.wait([future])
+        return
     future.add_done_callback(main_thread.wake)
-    while not future.done():
+    while not (future.done() or interrupts.has_come):
         main_thread.wait_for_call(_TICK_S)
         main_thread.serve()
-    return future.result()
 
 
 class MagicAwaiter:

@@ -38,7 +38,7 @@ from .events import (
     TurnResumed,
     UsageReported,
 )
-from .kernel import stream_thread, wait_blocking, wait_ticking
+from .kernel import hold_interrupts, stream_thread, wait_blocking, wait_ticking
 from .masks import open_log
 from .parts import ToolCallPart
 from .timing import Timing, estimate_tokens
@@ -52,6 +52,7 @@ TERMINAL_STATES: frozenset[State] = frozenset({"complete", "stopped", "truncated
 MAX_ANSWER_CHARACTERS = 64 * 1024 * 1024
 # Each costs memory, and most of them a message to the page, however little text is in it.
 MAX_PARTS = 10_000
+_STOP_AGAIN_S = 0.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,15 +209,23 @@ class Run:
         """Begins, on the stream thread. Returns itself."""
         self._views += views
         try:
+            with hold_interrupts():
+                self._begin_and_launch(views)
+        except KeyboardInterrupt:
+            self.stop()
+            raise
+        return self
+
+    def _begin_and_launch(self, views: tuple[View, ...]) -> None:
+        try:
             for view in views:
                 view.begin(self)
         except BaseException:
-            # An interrupt, say: a run that is not launched would be waited for without end.
+            # A run that is not launched would be waited for without end.
             self._stop_reason = "stopped"
             raise
         finally:
             stream_thread.call(self._launch)
-        return self
 
     def resume(self, *views: View) -> Run:
         """Goes on with an answer that was cut off or stopped, from what there is. Returns itself.
@@ -343,11 +352,13 @@ class Run:
             self._finish("stopped")
 
     def _cancel(self, reason: str) -> None:
-        if self.is_finished or self._stop_reason:
+        if self.is_finished:
             return
-        self._stop_reason = reason
+        self._stop_reason = self._stop_reason or reason
         if self._task is not None:
             self._task.cancel()
+            # Before Python 3.12 `asyncio.wait_for` swallows a cancellation that comes together with its result.
+            asyncio.get_running_loop().call_later(_STOP_AGAIN_S, self._cancel, reason)
 
     async def _drive(self) -> None:
         try:
@@ -356,6 +367,8 @@ class Run:
                     self._take(TurnResumed(self._resumed_after))
                 async for event in events:
                     self._take(event)
+                    if self._stop_reason:
+                        raise asyncio.CancelledError
             self.value = self._read_value(self.text)
             self._finish("truncated" if self.turn.finish_reason == "max_rounds" else "complete")
         except AnswerFormatError as error:

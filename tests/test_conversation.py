@@ -22,9 +22,12 @@ from holysheep_nb.events import (
     Event,
     PayloadSkipped,
     ReasoningDelta,
+    RetryScheduled,
+    RouteChanged,
     TextDelta,
     ToolCallDelta,
     TurnFinished,
+    TurnResumed,
     TurnStarted,
     UsageReported,
 )
@@ -39,6 +42,9 @@ facts = st.one_of(
     st.builds(TurnStarted, st.sampled_from(["", "m", "n"])),
     st.builds(UsageReported, st.integers(0, 9), st.integers(0, 9)),
     st.builds(PayloadSkipped, fragments),
+    st.builds(RetryScheduled, fragments, st.floats(0, 9), st.integers(2, 5), st.just(5)),
+    st.builds(RouteChanged, fragments, fragments, st.sampled_from(["", "m"])),
+    st.builds(TurnResumed, fragments),
     st.builds(TurnFinished, st.sampled_from(["stop", "length"])),
 )
 dialogues = st.lists(st.one_of(deltas, deltas, facts), max_size=20)

@@ -339,3 +339,31 @@ def test_a_traceback_names_cells_and_no_file_of_this_machine(kernel: LiveKernel,
     cell = begin(kernel, server, "-T fail", calling(("fail", {}))).wait()
     assert "File Cell In[" in cell.markdown
     assert "ipykernel_" not in cell.markdown
+
+
+@pytest.mark.usefixtures("tools", "clicks_in_mid_cell")
+def test_calls_with_the_same_id_are_told_apart_and_an_approved_one_waits_for_those_before_it(
+    kernel: LiveKernel, server: RawServer
+) -> None:
+    def twice(first: int, second: int) -> list[Step]:
+        functions = [{"name": "add", "arguments": json.dumps({"a": a})} for a in (first, second)]
+        calls = [{"index": i, "id": "call", "type": "function", "function": f} for i, f in enumerate(functions)]
+        return [sse_head(), chunk(tool_calls=calls), chunk(finish_reason="tool_calls"), DONE]
+
+    cell = begin(kernel, server, "-T add", twice(1, 2), twice(3, 4))
+    widget = cell.widget()
+    for round_number in (1, 2):
+        first, second = wait_for_question(kernel, widget, 2)
+        widget.say("approve", call_id=second["call_id"], arguments=None, always=False)
+        kernel.wait_for(lambda: any(part.get("state") == "queued" for part in widget.parts))
+        assert kernel.widgets[-1] is widget
+        widget.say("approve", call_id=first["call_id"], arguments=None, always=False)
+        server.wait_for_request(round_number + 1)
+    cell.wait()
+    assert kernel.evaluate("calls") == [[1, 1], [2, 1], [3, 1], [4, 1]]
+    sent = [m for m in server.asked[-1].json["messages"] if m["role"] == "tool"]
+    assert [m["content"] for m in sent] == ["2", "3", "4", "5"]
+    assert len({m["tool_call_id"] for m in sent}) == 4
+    asked = [call["id"] for m in server.asked[-1].json["messages"] for call in m.get("tool_calls", ())]
+    assert asked == [m["tool_call_id"] for m in sent]
+    assert cell.markdown.count("<details><summary><code>add(") == 4
