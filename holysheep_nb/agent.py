@@ -14,6 +14,7 @@ from .conversation import Turn
 from .errors import (
     APIError,
     BadRequestError,
+    BudgetError,
     ConfigurationError,
     ConnectionFailedError,
     DisconnectedError,
@@ -34,7 +35,7 @@ from .events import (
     TurnFinished,
     UsageReported,
 )
-from .masks import open_log
+from .masks import mask, open_log
 from .parts import Part, ToolCallPart, ToolResultPart, part_from_dict
 from .retries import Retries
 from .tool_calls import ToolCalls
@@ -86,19 +87,20 @@ async def converse(
     max_rounds: int = DEFAULT_MAX_ROUNDS,
     retries: Retries | None = None,
     first_index: int = 0,
+    note_request: Callable[[], None] = lambda: None,
 ) -> AsyncGenerator[Event, None]:
     """The events of a run: the model answers, its calls are made, and so on until it answers without calls.
 
     A request that fails before anything came is made again as `retries` say; then another line is taken, where one
-    may do better. Calls are counted from `first_index`. Close the iterator to end what goes on, at once. Raises
-    `HolySheepError`; what came before stands.
+    may do better. Calls are counted from `first_index`. `note_request` is called before each round, and may raise.
+    Close the iterator to end what goes on, at once. Raises `HolySheepError`; what came before stands.
     """
     left = list(lines)
     while left:
         line = left.pop(0)
         has_begun = False
         patience = _Patience(retries, bool(left) and not left[0].is_fallback)
-        events = _converse(line, calls, max_rounds, patience, first_index)
+        events = _converse(line, calls, max_rounds, patience, first_index, note_request)
         try:
             async with contextlib.aclosing(events):
                 async for event in events:
@@ -151,7 +153,12 @@ async def _respond_patiently(
 
 
 async def _converse(
-    line: Line, calls: ToolCalls | None, max_rounds: int, patience: _Patience, first_index: int
+    line: Line,
+    calls: ToolCalls | None,
+    max_rounds: int,
+    patience: _Patience,
+    first_index: int,
+    note_request: Callable[[], None],
 ) -> AsyncGenerator[Event, None]:
     messages = [line.first]
     usage = UsageReported(0, 0)
@@ -160,6 +167,7 @@ async def _converse(
         answer = Turn("assistant")
         finished = TurnFinished("tool_calls")
         spent = usage
+        note_request()
         async for event in _respond_patiently(line, messages, patience):
             if isinstance(event, ToolCallDelta):
                 index = first_index + event.index
@@ -238,7 +246,7 @@ def _why_unmade(reason: str, rounds_left: int, max_rounds: int) -> tuple[str, st
 
 def _may_fall_back(error: HolySheepError) -> bool:
     """True if another model or endpoint may do better."""
-    return not isinstance(error, BadRequestError | ConfigurationError | UsageError)
+    return not isinstance(error, BadRequestError | BudgetError | ConfigurationError | UsageError)
 
 
 def _is_about_the_line(error: HolySheepError) -> bool:
@@ -296,7 +304,7 @@ async def respond(
 async def list_models(transport: Transport) -> list[str]:
     """The names of the models the endpoint offers. Raises `HolySheepError`."""
     try:
-        return chat_completions.models_from_body(await transport.list_models())
+        return chat_completions.models_from_body(mask(await transport.list_models()))
     except StatusError as error:
         raise chat_completions.error_from_status(error, transport.host, "", transport.key_name) from error
 

@@ -7,21 +7,28 @@ import contextlib
 import json
 import os
 import queue
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from . import agent
+from .aliases import resolve_alias
 from .approvals import POLICIES, Approvals
+from .attachments import read_attachments
 from .config import Settings
-from .conversation import Conversation, Turn
+from .conversation import Conversation, Exchange, Turn, Usage
 from .errors import AnswerFormatError, UsageError, show_briefly
 from .events import Event, TextDelta
 from .execution import execute_with
 from .kernel import main_thread, stream_thread, wait_ticking
 from .keys import present_key
 from .masks import find_name
+from .parts import ImagePart, TextPart, UserPart
+from .preview import Preview
+from .pricing import Meter
+from .prompts import join_texts
 from .route import Route, open_route
 from .run import Request, Run
+from .timing import estimate_request_tokens
 from .tool_calls import ToolCalls
 from .tools import Tool, make_tool
 from .view import captured_output, open_view
@@ -74,6 +81,7 @@ class Chat:
         self.parameters = parameters
         self.conversation = Conversation()
         self.runs: list[Run] = []
+        self.listed_models: list[str] = []
         self._always: set[str] = set()
 
     def __repr__(self) -> str:
@@ -81,8 +89,9 @@ class Chat:
 
     def ask(
         self,
-        prompt: str,
+        prompt: str | Sequence[UserPart],
         *,
+        attach: Sequence[Any] = (),
         model: str | None = None,
         system: str | None = None,
         base_url: str | None = None,
@@ -91,6 +100,7 @@ class Chat:
         tools: Iterable[Callable[..., Any] | Tool] = (),
         approve: str | None = None,
         max_rounds: int | None = None,
+        max_cost: float | None = None,
         fallback: str | None = None,
         record: str | os.PathLike[str] | None = None,
         replay: str | os.PathLike[str] | None = None,
@@ -106,7 +116,10 @@ class Chat:
     ) -> Run:
         """Sends a prompt with the conversation above it; the answer streams while you go on.
 
+        prompt        text, or texts with images among them, as `prompts.interpolate` gives them
+        attach        values that go with the prompt as a model reads them; a `Path` stands for its file
         tools         functions for this prompt, besides the chat's
+        max_cost      most that the run may cost, in US dollars; it ends there as "budget", and what came is kept
         fallback      the model that is asked where this one cannot answer; the settings' where None
         record        a file that gets what is sent and what comes, without the key
         replay        such a file, played instead of asking: it needs neither key nor network
@@ -120,10 +133,8 @@ class Chat:
         Raises `UsageError` and `ConfigurationError` at once, before anything is sent; what goes wrong
         later is raised when the run is awaited.
         """
-        turns = [Turn.user(prompt), Turn("assistant")]
-        if not prompt.strip():
-            raise UsageError("The prompt is empty: write it below the first line of the cell.")
-        asked = model or self.model or self.settings.resolved_model()
+        turns = [_user_turn(prompt, attach), Turn("assistant")]
+        asked = self._asked_model(model, base_url)
         offered = {**self.tools, **_by_name(tools)}
         route = open_route(
             self.settings,
@@ -136,22 +147,23 @@ class Chat:
             record=record,
             replay=replay,
         )
-        self._refuse_keys(api_key_name, prompt=prompt, system=system)
+        self._refuse_keys(api_key_name, prompt=turns[0].text, system=system)
         policy = approve or self.approve or self.settings.approve
         if policy not in POLICIES:
             raise UsageError(f"There is no way to approve called {policy!r}: it is ask, auto or deny.")
-        exchange = self.conversation.begin(cell, turns, afresh=afresh)
-        earlier = self.conversation.context(exchange)
-        messages = messages_from_turns(
-            [turn for e in earlier for turn in e.turns] + turns[:1], self.system_prompt(system)
-        )
+        earlier = self.conversation.context_of(cell, afresh=afresh)
+        messages = self._messages(earlier, turns[0], system, asked)
         sent = {**self._default_parameters(), **self.parameters, **parameters}
         if offered:
             sent["tools"] = [each.definition() for each in offered.values()]
+        body = route.request_body(asked, messages, sent)
+        meter = _meter(self.settings, route, max_cost)
+        meter.check_start(route.models(asked), estimate_request_tokens(body))
+        exchange = self.conversation.begin(cell, turns, afresh=afresh)
         request = Request(
-            prompt=prompt,
+            prompt=Turn.user(prompt).text,
             model=asked,
-            body=route.request_body(asked, messages, sent),
+            body=body,
             host=route.host,
             transport=route.protocol,
             earlier_cells=len(earlier),
@@ -173,18 +185,76 @@ class Chat:
                 rounds,
                 self.settings.retries(),
                 turn.next_call_index,
+                run.note_request,
             ),
             _read_json if answer_format == "json" else str,
             approvals,
+            meter,
         )
         self.runs.append(run)
         if listener is not None:
             run.subscribe(listener)
         return run.start(view) if view else run.start()
 
+    def preview(
+        self,
+        prompt: str | Sequence[UserPart],
+        *,
+        attach: Sequence[Any] = (),
+        model: str | None = None,
+        system: str | None = None,
+        base_url: str | None = None,
+        api_key_name: str | None = None,
+        transport: str | None = None,
+        tools: Iterable[Callable[..., Any] | Tool] = (),
+        cell: str | None = None,
+        afresh: bool = False,
+        **parameters: Any,
+    ) -> Preview:
+        """What `ask` would send, and how large it is. Nothing is sent or remembered, and no key is needed.
+
+        Takes what `ask` takes of the same names. Raises `UsageError` and `ConfigurationError`.
+        """
+        turn = _user_turn(prompt, attach)
+        asked = self._asked_model(model, base_url)
+        offered = {**self.tools, **_by_name(tools)}
+        route = open_route(
+            self.settings,
+            transport or self.transport,
+            base_url or self.base_url,
+            api_key_name or self.api_key_name,
+            has_tools=bool(offered),
+            model=asked,
+            needs_key=False,
+        )
+        self._refuse_keys(api_key_name, prompt=turn.text, system=system)
+        earlier = self.conversation.context_of(cell, afresh=afresh)
+        messages = self._messages(earlier, turn, system, asked)
+        sent = {**self._default_parameters(), **self.parameters, **parameters}
+        if offered:
+            sent["tools"] = [each.definition() for each in offered.values()]
+        body = route.request_body(asked, messages, sent)
+        cost = self.settings.price(asked, route.host).cost(Usage(estimate_request_tokens(body), 0, is_estimate=True))
+        return Preview(
+            model=asked,
+            body=body,
+            host=route.host,
+            transport=route.protocol,
+            earlier_cells=len(earlier),
+            cost="" if cost.usd is None else str(cost),
+        )
+
+    def _messages(
+        self, earlier: Iterable[Exchange], turn: Turn, system: str | None, model: str
+    ) -> list[dict[str, Any]]:
+        """The messages of a request: what was said in `earlier` exchanges, and the turn of a person."""
+        turns = [*(each for exchange in earlier for each in exchange.turns), turn]
+        return messages_from_turns(turns, self.system_prompt(system), takes_images=self.settings.takes_images(model))
+
     def _refuse_keys(self, api_key_name: str | None, *, prompt: str, system: str | None) -> None:
         settings = self.settings
-        for name in (settings.api_key_name, settings.fallback_api_key_name, self.api_key_name, api_key_name):
+        own = (settings.api_key_name, settings.resolved_api_key_name(), settings.fallback_api_key_name)
+        for name in (*own, self.api_key_name, api_key_name):
             present_key(name or "")
         _refuse_key(prompt, "prompt")
         _refuse_key(self.system_prompt(system), "system prompt")
@@ -227,14 +297,37 @@ class Chat:
     async def list_models(self) -> list[str]:
         """The names of the models the endpoint offers. Raises `HolySheepError`."""
         route = open_route(self.settings, "sse", self.base_url, self.api_key_name)
-        return await wait_ticking(stream_thread.submit(route.list_models()))
+        self.listed_models = await wait_ticking(stream_thread.submit(route.list_models()))
+        return self.listed_models
 
     def system_prompt(self, given: str | None = None) -> str:
         """The system prompt of a request: the given one, else this chat's, else the settings'."""
         return next((text for text in (given, self.system) if text is not None), self.settings.system)
 
+    def _asked_model(self, given: str | None, base_url: str | None) -> str:
+        model = resolve_alias(given or self.model or self.settings.resolved_model())
+        return model if base_url or self.base_url else self.settings.served_model(model)
+
     def _default_parameters(self) -> dict[str, Any]:
         return {"max_tokens": self.settings.max_tokens, "temperature": self.settings.temperature}
+
+
+def _user_turn(prompt: str | Sequence[UserPart], attach: Sequence[Any]) -> Turn:
+    """What a person says, with what is attached below it. Raises `UsageError`."""
+    said: Sequence[UserPart] = [TextPart(prompt)] if isinstance(prompt, str) else prompt
+    if not any(isinstance(part, ImagePart) or part.text.strip() for part in said):
+        raise UsageError("The prompt is empty: write it below the first line of the cell.")
+    return Turn.user(join_texts([*said, *read_attachments(attach)]))
+
+
+def _meter(settings: Settings, route: Route, max_cost: float | None = None) -> Meter:
+    """Prices and limits of a run that takes this route: a replayed one costs nothing."""
+    return Meter(
+        lambda model: settings.price(model, route.host),
+        max_cost,
+        lambda: settings.budget,
+        is_counted=route.cassette is None,
+    )
 
 
 def _refuse_key(text: str, what: str) -> None:
@@ -280,7 +373,7 @@ def stream_chat_completion_sse(
 
     Leaving the loop early ends the request. Raises `HolySheepError`.
     """
-    return _texts(_plain_run("sse", settings, model, messages, {"max_tokens": max_tokens, **parameters}))
+    return _texts(plain_run("sse", settings, model, messages, {"max_tokens": max_tokens, **parameters}))
 
 
 def stream_with_websocket(
@@ -298,28 +391,32 @@ def stream_with_websocket(
 
     Leaving the loop early closes the socket. Raises `HolySheepError`.
     """
-    return _texts_awaited(_plain_run("ws", settings, model, messages, {"max_tokens": max_tokens, **parameters}))
+    return _texts_awaited(plain_run("ws", settings, model, messages, {"max_tokens": max_tokens, **parameters}))
 
 
-def _plain_run(
+def plain_run(
     transport: str,
     settings: Settings | None,
     model: str,
     messages: list[dict[str, Any]],
     parameters: dict[str, Any],
 ) -> Run:
-    """A run without a conversation and without a view, not started."""
+    """A run without a conversation and without a view, not started. Its calls are left to whoever asked."""
     settings = settings or Settings()
+    model = settings.served_model(model)
     route = open_route(settings, transport)
     _refuse_key(json.dumps(messages), "prompt")
     body = route.request_body(model, messages, parameters)
+    meter = _meter(settings, route)
+    meter.check_start(route.models(model), estimate_request_tokens(body))
     request = Request(prompt="", model=model, body=body, host=route.host, transport=route.protocol)
 
     def answer(turn: Turn) -> AsyncGenerator[Event, None]:
         lines = route.lines(model, messages + continuation(turn.parts), parameters)
-        return agent.converse(lines, retries=settings.retries())
+        return agent.converse(lines, retries=settings.retries(), note_request=run.note_request)
 
-    return Run(request, [Turn("assistant")], answer)
+    run = Run(request, [Turn("assistant")], answer, meter=meter)
+    return run
 
 
 def _event_queue() -> tuple[asyncio.Queue[Event | None], Callable[[Event | None], None]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import html
 import json
 import os
 import sys
@@ -11,12 +12,15 @@ from pathlib import Path
 from typing import Literal
 
 from holysheep_nb.errors import HolySheepError, UsageError
+from holysheep_nb.migrate.options import NEWEST_JOURNAL, check_together
+from holysheep_nb.migrate.options import add_options as add_migrate_options
+from holysheep_nb.shadow.options import add_options as add_shadow_options
 from holysheep_nb.version import __version__
 
 ANY_SCRIPT = Path()
 """`--script` without a file: the script engine that says what it was told."""
-NEWEST_JOURNAL = Path()
-"""`--rollback` without a journal: the newest of files below the current folder."""
+INTERRUPTED = 130
+"""The exit code of `shadow` after Ctrl-C: what came is kept."""
 FOUND = 3
 """The exit code of `migrate` without `--write`, when there is something to move or to look at."""
 
@@ -33,6 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             _serve(arguments)
         elif arguments.command == "migrate":
             return _migrate(arguments)
+        elif arguments.command == "shadow":
+            return _shadow(arguments)
         else:
             _demo(arguments)
     except HolySheepError as error:
@@ -83,14 +89,21 @@ def _demo(arguments: argparse.Namespace) -> None:
 
 
 def _migrate(arguments: argparse.Namespace) -> int:
+    check_together(arguments)
+    if arguments.estimates and arguments.is_json:
+        raise UsageError("--roi writes a table: leave out --json.")
+    if arguments.rollback is not None:
+        return _roll_back(arguments)
+    if arguments.estimates:
+        print(_estimate(arguments), end="" if not arguments.paths else "\n", flush=True)
+    if not arguments.paths:
+        if arguments.estimates:
+            return 0
+        raise UsageError("Name the files or folders to look at, as in: holysheep-nb migrate src notebooks.")
     from holysheep_nb.migrate import plan, write
     from holysheep_nb.migrate.journal import keys_file
     from holysheep_nb.migrate.report import colour
 
-    if arguments.rollback is not None:
-        return _roll_back(arguments)
-    if not arguments.paths:
-        raise UsageError("Name the files or folders to look at, as in: holysheep-nb migrate src notebooks.")
     base_url = {} if arguments.base_url is None else {"base_url": arguments.base_url}
     report = plan(arguments.paths, models=arguments.models, **base_url)
     journal = write(report) if arguments.writes else None
@@ -110,11 +123,38 @@ def _migrate(arguments: argparse.Namespace) -> int:
     return FOUND if report.findings and not arguments.writes else 0
 
 
+def _estimate(arguments: argparse.Namespace) -> str:
+    from holysheep_nb.config import Settings
+    from holysheep_nb.migrate.estimate import estimate
+
+    return html.unescape(estimate(arguments, Settings()).to_markdown())
+
+
+def _shadow(arguments: argparse.Namespace) -> int:
+    from holysheep_nb.config import Settings
+    from holysheep_nb.kernel import stream_thread, wait_blocking
+    from holysheep_nb.shadow.opening import open_comparison
+
+    comparison = open_comparison(arguments, Settings())
+    print(comparison.progress, file=sys.stderr, flush=True)
+    try:
+        wait_blocking(
+            stream_thread.submit(comparison.run(lambda progress: print(progress, file=sys.stderr, flush=True)))
+        )
+    except KeyboardInterrupt:
+        comparison.stop()
+        print(f"holysheep-nb: {comparison.interrupted}", file=sys.stderr, flush=True)
+        return INTERRUPTED
+    report = comparison.report()
+    report.save(comparison.report_path)
+    print(html.unescape(report.decision()))
+    print(f"\nThe report is in {comparison.report_path}.")
+    return 0
+
+
 def _roll_back(arguments: argparse.Namespace) -> int:
     from holysheep_nb.migrate import roll_back
 
-    if arguments.paths or arguments.writes:
-        raise UsageError("--rollback takes a journal, and neither paths nor --write.")
     done = roll_back(None if arguments.rollback == NEWEST_JOURNAL else arguments.rollback)
     if arguments.is_json:
         refused = [{"path": str(each.path), "diff": each.diff} for each in done.refused]
@@ -177,21 +217,16 @@ def _parser() -> argparse.ArgumentParser:
         description="Finds uses of other model APIs in .py and .ipynb files, shows how they would change, and with "
         "--write changes them. The exit code is 3 if something was found and nothing written.",
     )
-    migrate.add_argument("paths", type=Path, nargs="*", metavar="PATH", help="files and folders to look at")
-    migrate.add_argument("--write", dest="writes", action="store_true", help="rewrite the files, and keep a journal")
-    migrate.add_argument(
-        "--models", type=Path, metavar="FILE", help='a JSON table of model names, as in {"gpt-4": "gpt-4.1"}'
-    )
-    migrate.add_argument("--base-url", metavar="URL", help="where rewritten code goes (default: HolySheep)")
-    migrate.add_argument(
-        "--rollback",
-        type=Path,
-        nargs="?",
-        const=NEWEST_JOURNAL,
-        metavar="JOURNAL",
-        help="put back what --write changed; without JOURNAL, the newest below this folder",
-    )
+    add_migrate_options(migrate)
     migrate.add_argument("--json", dest="is_json", action="store_true", help="JSON on stdout")
+
+    shadow = commands.add_parser(
+        "shadow",
+        help="send the same prompts to another endpoint and to HolySheep",
+        description="Sends each prompt of a JSONL file to another endpoint and to HolySheep, and writes a report of "
+        "times, tokens, cost and how far the answers agree. Interrupted, it goes on where it was.",
+    )
+    add_shadow_options(shadow)
     return parser
 
 

@@ -7,13 +7,17 @@ import ipaddress
 import os
 import re
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
-from traitlets import Enum, Float, Int, List, Unicode
+from traitlets import Dict, Enum, Float, Int, List, TraitError, Unicode, validate
 from traitlets.config import Configurable
 
+from .aliases import resolve_alias
 from .errors import ConfigurationError, MissingKeyError, show_briefly
 from .keys import find_key
+from .pricing import Price, Prices
+from .profiles import HOLYSHEEP, Profile, check_key_owner, profiles
 from .retries import Retries
 
 DEFAULT_BASE_URL = "https://api.holysheep.ai/v1"
@@ -80,6 +84,12 @@ class Settings(Configurable):
     api_key_name = Unicode(DEFAULT_KEY_NAME, help="Name of the environment variable that holds the API key.").tag(
         config=True
     )
+    profile = Unicode(
+        "", help="Profile in place of the endpoint above; holysheep: none. Empty: as %holysheep profile says."
+    ).tag(config=True)
+    profiles = Dict(
+        help='More profiles, as in {"mine": {"base_url": "https://...", "api_key_name": "MY_KEY", "models": {}}}.'
+    ).tag(config=True)
     system = Unicode("", help="System prompt for cells that give none.").tag(config=True)
     max_tokens = Int(None, allow_none=True, help="Most tokens of an answer; None leaves it to the model.").tag(
         config=True
@@ -114,6 +124,13 @@ class Settings(Configurable):
     fallback_api_key_name = Unicode("", help="Environment variable that holds the key of the second endpoint.").tag(
         config=True
     )
+    prices = Dict(
+        help="Prices in US dollars per million tokens, as in {'gpt-4.1': (2.0, 8.0)}: input, then output, None where "
+        "unknown. They come before those of this package."
+    ).tag(config=True)
+    budget = Float(
+        None, allow_none=True, min=0.0, help="US dollars that a kernel's runs may cost together; None for no limit."
+    ).tag(config=True)
     connect_timeout_s = Float(10.0, min=0.1, help="Seconds until a connection stands.").tag(config=True)
     idle_timeout_s = Float(
         120.0,
@@ -125,12 +142,42 @@ class Settings(Configurable):
         """The model that answers when none is named: the trait, else the environment, else the default."""
         return self.model.strip() or os.environ.get("HOLYSHEEP_MODEL", "").strip() or DEFAULT_MODEL
 
+    @validate("prices")
+    def _check_prices(self, proposal: Any) -> Any:
+        try:
+            Prices(proposal["value"])
+        except ValueError as error:
+            raise TraitError(f"These prices cannot be used: {error}.") from None
+        return proposal["value"]
+
+    def price(self, model: str, host: str = "") -> Price:
+        """What `model` costs at `host`, as far as it is known."""
+        return Prices(self.prices).find(model, is_local=is_loopback(urlsplit(f"//{host}").hostname or ""))
+
     def takes_images(self, model: str) -> bool:
         """True if `model` can be sent images."""
         return any(fnmatch.fnmatchcase(model.lower(), pattern) for pattern in self.image_models)
 
     def resolved_base_url(self) -> str:
-        """The address of the API: the trait, else the environment, else the default."""
+        """The address of the API: the profile's, else the trait, else the environment, else the default."""
+        profile = self.active_profile()
+        return profile.base_url if profile is not None else self._own_base_url()
+
+    def resolved_api_key_name(self) -> str:
+        """The variable that holds the key: the profile's, else the trait."""
+        profile = self.active_profile()
+        return profile.api_key_name if profile is not None else self.api_key_name
+
+    def resolved_transport(self) -> str:
+        """How answers come: a profile speaks SSE alone."""
+        return self.transport if self.active_profile() is None else "sse"
+
+    def served_model(self, model: str) -> str:
+        """What the model is called where requests go."""
+        profile = self.active_profile()
+        return model if profile is None else profile.model_for(model)
+
+    def _own_base_url(self) -> str:
         return self.base_url.strip() or os.environ.get("HOLYSHEEP_BASE_URL", "").strip() or DEFAULT_BASE_URL
 
     def resolved_ws_url(self) -> str:
@@ -140,6 +187,33 @@ class Settings(Configurable):
     def _given_ws_url(self) -> str:
         return self.ws_url.strip() or os.environ.get("HOLYSHEEP_WS_URL", "").strip()
 
+    def known_profiles(self) -> dict[str, Profile]:
+        """Every profile by its name, without `holysheep`. Raises `ConfigurationError` for one that is misshapen."""
+        return profiles.all(self.profiles)
+
+    def active_profile(self) -> Profile | None:
+        """The profile that requests go to, None for the settings' own endpoint. Raises `ConfigurationError`."""
+        name = self.profile.strip()
+        if name == HOLYSHEEP or (not name and (self.base_url.strip() or profiles.active is None)):
+            return None
+        found = self.known_profiles().get(name) if name else profiles.active
+        if found is None:
+            raise ConfigurationError(f"There is no profile {name!r}: `%holysheep profile` lists them.")
+        return self.check_profile(found)
+
+    def check_profile(self, profile: Profile) -> Profile:
+        """The profile, if no key would go to another's host because of it. Raises `ConfigurationError`."""
+        Endpoint(check_base_url(profile.base_url), profile.api_key_name)
+        own = self._own_base_url()
+        others = [each for each in self.known_profiles().values() if each.name != profile.name]
+        owners = [(DEFAULT_KEY_NAME, DEFAULT_BASE_URL), (DEFAULT_KEY_NAME, own), (self.api_key_name, own)]
+        check_key_owner(profile, [*owners, *((each.api_key_name, each.base_url) for each in others)])
+        return profile
+
+    def own_endpoint(self) -> Endpoint:
+        """Where requests go without a profile. Raises `ConfigurationError`."""
+        return Endpoint(check_base_url(self._own_base_url()), self.api_key_name)
+
     def endpoint(self, base_url: str | None = None, api_key_name: str | None = None) -> Endpoint:
         """Where a request goes. Raises `ConfigurationError` for an address that must not get the key.
 
@@ -147,22 +221,23 @@ class Settings(Configurable):
         """
         configured = check_base_url(self.resolved_base_url())
         if base_url is None:
-            return Endpoint(configured, api_key_name or self.api_key_name)
+            return Endpoint(configured, api_key_name or self.resolved_api_key_name())
         asked = check_base_url(base_url)
         if api_key_name is None and urlsplit(asked).netloc != urlsplit(configured).netloc:
             raise ConfigurationError(
-                f"{self.api_key_name} belongs to {urlsplit(configured).netloc}: name the key for "
+                f"{self.resolved_api_key_name()} belongs to {urlsplit(configured).netloc}: name the key for "
                 f"{urlsplit(asked).netloc} with --api-key-name."
             )
-        return Endpoint(asked, api_key_name or self.api_key_name)
+        return Endpoint(asked, api_key_name or self.resolved_api_key_name())
 
     def fallback(self, model: str | None, asked: str) -> tuple[Endpoint, str] | None:
         """Where to go and which model to ask where `asked` cannot answer, or None. Raises `ConfigurationError`."""
-        chosen = model or self.fallback_model.strip()
+        chosen = resolve_alias(model or self.fallback_model.strip())
         if self.fallback_base_url.strip():
             if not self.fallback_api_key_name:
                 raise ConfigurationError("A second endpoint needs a key of its own: set fallback_api_key_name.")
             return Endpoint(check_base_url(self.fallback_base_url), self.fallback_api_key_name), chosen or asked
+        chosen = self.served_model(chosen) if chosen else ""
         return (self.endpoint(), chosen) if chosen and chosen != asked else None
 
     def retries(self) -> Retries:
@@ -170,7 +245,9 @@ class Settings(Configurable):
         return Retries(self.max_attempts, self.max_retry_wait_s)
 
     def knows_ws_endpoint(self) -> bool:
-        """True if there is an address of a WebSocket that belongs to the settings' host, or was given."""
+        """True if there is an address of a WebSocket that belongs to the settings' host, or was given for it."""
+        if self.active_profile() is not None:
+            return False
         configured = urlsplit(check_base_url(self.resolved_base_url())).netloc
         return bool(self._given_ws_url()) or configured == urlsplit(DEFAULT_BASE_URL).netloc
 
@@ -179,6 +256,9 @@ class Settings(Configurable):
 
         The default address is HolySheep's: it gets the key only if the settings' host is HolySheep's too.
         """
+        profile = self.active_profile()
+        if profile is not None:
+            raise ConfigurationError(f"The profile {profile.name} has no WebSocket: ask over SSE.")
         if not self.knows_ws_endpoint():
             raise ConfigurationError(
                 f"{self.api_key_name} belongs to {urlsplit(self.resolved_base_url()).netloc}, whose WebSocket is not "

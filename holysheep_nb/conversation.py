@@ -29,7 +29,7 @@ from .events import (
     TurnStarted,
     UsageReported,
 )
-from .parts import Part, ReasoningPart, SeamPart, TextPart, ToolCallPart, ToolResultPart, part_from_dict
+from .parts import Part, ReasoningPart, SeamPart, TextPart, ToolCallPart, ToolResultPart, UserPart, part_from_dict
 
 Op: TypeAlias = list[Any]
 Role: TypeAlias = Literal["user", "assistant"]
@@ -66,9 +66,9 @@ class Turn:
     _calls: dict[int, int] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def user(cls, text: str) -> Turn:
-        """What a person said."""
-        return cls("user", [TextPart(text)])
+    def user(cls, said: str | Iterable[UserPart]) -> Turn:
+        """What a person said: text, or texts with images among them."""
+        return cls("user", [TextPart(said)] if isinstance(said, str) else list(said))
 
     @property
     def text(self) -> str:
@@ -268,14 +268,18 @@ class Conversation:
 
     def context(self, exchange: Exchange) -> list[Exchange]:
         """The answered exchanges above `exchange` that are sent with it, oldest first."""
+        return self.context_of(exchange.key, afresh=exchange.starts_afresh)
+
+    def context_of(self, key: str | None, *, afresh: bool = False) -> list[Exchange]:
+        """The same for the exchange that cell `key` has, or would have, without beginning it."""
         above: list[Exchange] = []
         for earlier in self.exchanges:
+            if earlier.key == key:
+                break
             if earlier.starts_afresh:
                 above = []
-            if earlier is exchange:
-                break
             above.append(earlier)
-        return [] if exchange.starts_afresh else [e for e in above if e.is_answered]
+        return [] if afresh else [e for e in above if e.is_answered]
 
     def reset(self) -> None:
         """Forgets everything."""

@@ -15,6 +15,7 @@ HolySheepError
 ├── ToolArgumentsError         the arguments of a call are not what the tool takes
 ├── McpServerError             an MCP server does not start, has ended, or says that a call failed
 ├── AnswerTooLongError         more came than this package takes
+├── BudgetError                a run costs more than it may
 ├── AnswerFormatError          the answer is whole, but not in the format that was asked for
 └── APIError                   the server said no
     ├── AuthenticationError        401, 403
@@ -119,6 +120,14 @@ class ToolArgumentsError(HolySheepError):
 
 class AnswerTooLongError(HolySheepError):
     """More came than this package takes; what came is kept."""
+
+
+class BudgetError(HolySheepError):
+    """A run, or all runs of a notebook, cost as much as they may; what came is kept. `advice` says what to do."""
+
+    def __init__(self, sentence: str, *, advice: str = "") -> None:
+        super().__init__(sentence)
+        self.advice = advice
 
 
 class McpServerError(HolySheepError):

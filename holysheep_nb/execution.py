@@ -60,7 +60,7 @@ def _result(call: asyncio.Future[Content]) -> Result:
     except (McpServerError, UsageError) as error:
         return Result(str(error), "error", details=error.details)
     except Exception as error:
-        return Result(_told(error), "error", details=_traceback(error))
+        return Result(describe_error(error), "error", details=_traceback(error))
     return Result(content.text, images=content.images)
 
 
@@ -97,8 +97,8 @@ def _no_exit() -> Iterator[None]:
         raise RuntimeError(f"the tool called exit({error.code!r})") from error
 
 
-def _told(error: Exception) -> str:
-    """The error as the model is told it: its type and message, without the paths of this machine."""
+def describe_error(error: BaseException) -> str:
+    """The error as a model is told it: its type and message, without the paths of this machine."""
     message = " ".join(_PATH.sub("", str(error)).split())[:_MESSAGE_CHARACTERS]
     return f"{type(error).__name__}: {message}" if message else type(error).__name__
 

@@ -28,6 +28,8 @@ T = TypeVar("T")
 
 _TICK_S = 0.05
 _JOIN_TIMEOUT_S = 2.0
+# From an interrupt to a cell that has stopped its run, a loop turns three times, and twice more for each task between.
+_TURNS = 10
 
 
 class StreamThread:
@@ -182,6 +184,8 @@ class _MainCall:
             with self._surroundings:
                 try:
                     is_calling = True
+                    if is_interrupted:
+                        raise KeyboardInterrupt
                     return self._function()
                 finally:
                     is_calling = False
@@ -248,7 +252,8 @@ class MainThread:
     async def run(self, function: Callable[[], T], surroundings: AbstractContextManager[object] | None = None) -> T:
         """Calls a function there, as soon as the main thread is free.
 
-        The surroundings are entered there before the call, and left after it, without interruption. Cancelling the wait interrupts the function. Raises `InterruptedCallError` if a person did.
+        The surroundings are entered there before the call and left after it, neither of which an interrupt cuts in
+        half. Cancelling the wait interrupts the function. Raises `InterruptedCallError` if a person did.
         """
         call = _MainCall(function, self._context, surroundings or contextlib.nullcontext())
         self._calls.append(call)
@@ -300,7 +305,14 @@ class MainThread:
         if self._loop is not None:
             # A loop that is closed belongs to a cell that is over: the next wait makes the call.
             with contextlib.suppress(RuntimeError):
-                self._loop.call_soon_threadsafe(self.serve)
+                self._loop.call_soon_threadsafe(self._serve_in_turn, self._loop, _TURNS)
+
+    def _serve_in_turn(self, loop: asyncio.AbstractEventLoop, turns: int) -> None:
+        """Serves when the loop has turned a few times: what an interrupt that came before cancels, it cancels first."""
+        if turns:
+            loop.call_soon(self._serve_in_turn, loop, turns - 1)
+        else:
+            self.serve()
 
 
 main_thread = MainThread()
@@ -311,6 +323,19 @@ def name_code(file_name: str) -> str:
     shell = get_ipython()
     named = shell.compile.format_code_name(file_name) if shell is not None else None
     return " ".join(named) if named else f'"{file_name}"'
+
+
+@contextlib.contextmanager
+def let_interrupt() -> Iterator[None]:
+    """Inside, the interrupt signal raises `KeyboardInterrupt`: in a cell that may await, a kernel only cancels it."""
+    if not main_thread.is_current:
+        yield
+        return
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
 
 
 async def run_in_own_thread(function: Callable[[], T]) -> T:

@@ -45,6 +45,9 @@ class Key:
     def __repr__(self) -> str:
         return f"<the key of {self.name}>"
 
+    def __format__(self, spec: str) -> str:
+        return format(repr(self), spec)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Key) and hmac.compare_digest(self._read().encode(), other._read().encode())
 

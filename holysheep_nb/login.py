@@ -10,6 +10,7 @@ from IPython.core.error import StdinNotImplementedError
 from IPython.core.interactiveshell import InteractiveShell
 
 from .errors import ConfigurationError, UsageError, show_briefly
+from .kernel import let_interrupt
 from .keys import Key, forget_key, give_key, save_key
 from .view import has_front_end
 
@@ -68,8 +69,9 @@ def log_out(words: list[str], name: str) -> str:
 
 def _ask(name: str) -> Key:
     try:
-        # Found anew each time: a kernel puts its own in the place of this function.
-        return Key(name, getpass.getpass(f"{name}: ").strip())
+        with let_interrupt():
+            # Found anew each time: a kernel puts its own in the place of this function.
+            return Key(name, getpass.getpass(f"{name}: ").strip())
     except StdinNotImplementedError:
         raise UsageError(f"Nobody can type a key here: set {name}.") from None
     except EOFError:

@@ -8,15 +8,21 @@ import functools
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_expand
 
+from .attachments import find_attachments
 from .chat import Chat
+from .completion import LineCompletion
 from .config import Settings
 from .errors import HolySheepError, UsageError, show_briefly
+from .failures import Failures
 from .kernel import MagicAwaiter, stream_thread, wait_blocking, wait_ticking
 from .mcp.servers import servers
 from .options import CellOptions, nearest, parse_cell_line
+from .preview import Preview
+from .prompts import interpolate
 from .run import Run
 from .verbs import Verbs
 from .view import clean_up, prepare
@@ -41,20 +47,25 @@ class HolySheepMagics(Magics, Settings):
         self.chat = Chat(settings=self)
         self._cell_id: str | None = None
         self.verbs = Verbs(shell, self.chat, self)
+        self._completion = LineCompletion(shell, self.chat, self, self.verbs.names)
         self._awaiter = MagicAwaiter(shell, "holysheep", _TARGET) if hasattr(shell, "kernel") else None
         if self._awaiter is not None:
             shell.input_transformers_post.append(self._awaiter)
+        self._failures = Failures()
         shell.events.register("pre_run_cell", self._note_cell)
+        shell.events.register("post_run_cell", self._failures.note)
 
     def unload(self) -> None:
         """Leaves the shell as it was: no transformer, no callback, no run, no thread, no gateway."""
         self.chat.stop()
         if self._awaiter in self.shell.input_transformers_post:
             self.shell.input_transformers_post.remove(self._awaiter)
-        with contextlib.suppress(ValueError):
-            self.shell.events.unregister("pre_run_cell", self._note_cell)
+        for event, callback in (("pre_run_cell", self._note_cell), ("post_run_cell", self._failures.note)):
+            with contextlib.suppress(ValueError):
+                self.shell.events.unregister(event, callback)
         with contextlib.suppress(ValueError):
             self.shell.configurables.remove(self)
+        self._completion.close()
         self.verbs.close()
         for kind in ("line", "cell"):
             self.shell.magics_manager.magics[kind].pop("holysheep", None)
@@ -64,7 +75,7 @@ class HolySheepMagics(Magics, Settings):
 
     @no_var_expand
     @line_cell_magic
-    def holysheep(self, line: str, cell: str | None = None) -> Run | None:
+    def holysheep(self, line: str, cell: str | None = None) -> Run | Preview | None:
         """Asks a model; the answer streams into the cell.
 
             %%holysheep [MODEL] [options]
@@ -72,6 +83,7 @@ class HolySheepMagics(Magics, Settings):
 
             %holysheep help
 
+        In the prompt, `{{expression}}` is its value in the notebook; single braces are text.
         The cell gives a `Run` (`_`, `Out[n]`, `--out NAME`): `.text .status .usage .timing .turns`.
         """
         with _briefly():
@@ -86,6 +98,8 @@ class HolySheepMagics(Magics, Settings):
                     later.then(result)
                 return None
             options = parse_cell_line(line)
+            if options.is_dry_run:
+                return self._preview(options, cell)
             run = self._ask(options, cell)
             if not options.is_background:
                 try:
@@ -99,10 +113,12 @@ class HolySheepMagics(Magics, Settings):
                 self._conclude(run, options)
             return run
 
-    async def run_cell_awaited(self, _name: str, line: str, cell: str) -> Run:
+    async def run_cell_awaited(self, _name: str, line: str, cell: str) -> Run | Preview:
         """What a `%%holysheep` cell runs where it may await: the main loop stays free meanwhile."""
         with _briefly():
             options = parse_cell_line(line)
+            if options.is_dry_run:
+                return self._preview(options, cell)
             run = self._ask(options, cell)
             if not options.is_background:
                 try:
@@ -131,8 +147,10 @@ class HolySheepMagics(Magics, Settings):
             self._cell_id = cell_id
 
     def _ask(self, options: CellOptions, prompt: str) -> Run:
+        names = self._names()
         run = self.chat.ask(
-            prompt.strip("\n"),
+            interpolate(prompt.strip("\n"), names),
+            attach=find_attachments(options.attach, names),
             model=options.model,
             system=options.system,
             base_url=options.api_base,
@@ -141,6 +159,7 @@ class HolySheepMagics(Magics, Settings):
             tools=self._tools(options.tools),
             approve=options.approve,
             max_rounds=options.max_rounds,
+            max_cost=options.max_cost,
             fallback=options.fallback,
             record=options.record,
             replay=options.replay,
@@ -155,6 +174,33 @@ class HolySheepMagics(Magics, Settings):
         if options.out:
             self.shell.user_ns[options.out] = run
         return run
+
+    def _preview(self, options: CellOptions, prompt: str) -> Preview:
+        names = self._names()
+        preview = self.chat.preview(
+            interpolate(prompt.strip("\n"), names),
+            attach=find_attachments(options.attach, names),
+            model=options.model,
+            system=options.system,
+            base_url=options.api_base,
+            api_key_name=options.api_key_name,
+            transport=options.transport,
+            tools=self._tools(options.tools),
+            cell=self._cell_id,
+            afresh=options.is_new,
+            **options.parameters,
+        )
+        if options.out:
+            self.shell.user_ns[options.out] = preview
+        return preview
+
+    def _names(self) -> dict[str, Any]:
+        """What a prompt may name: the notebook's variables, `In` as it was typed, `Out`, and `Err`."""
+        names = {"Err": self._failures, **self.shell.user_ns}
+        history = self.shell.history_manager
+        if history is not None and names.get("In") is history.input_hist_parsed:
+            names["In"] = history.input_hist_raw
+        return names
 
     def _tools(self, names: Iterable[str]) -> list[Any]:
         """What the names stand for, each tool once: functions of the notebook, and tools of MCP servers."""
@@ -201,6 +247,15 @@ class HolySheepMagics(Magics, Settings):
     def _keep(self, run: Run) -> None:
         """A cell that raises has no value: `_` and `Out` get the run all the same."""
         self.shell.displayhook.update_user_ns(run)
+
+
+def _page() -> str:
+    """What `%%holysheep?` shows: IPython asks for it by the name `getdoc`."""
+    page: str = get_ipython().magics_manager.registry["HolySheepMagics"].verbs.page()
+    return page
+
+
+HolySheepMagics.holysheep.getdoc = _page
 
 
 @contextlib.contextmanager

@@ -7,8 +7,9 @@
     transports.cassette        recordings
     open_log, hide_in_logs     logs of this package, and of the libraries that write down what servers send
 
-A prompt that holds a key is refused instead (`Chat.ask`). Not masked is what a person prints on purpose, and a key in
-another form than plain text or JSON, such as base64.
+A prompt that holds a key is refused instead (`Chat.ask`). Not masked are: what a person prints on purpose; a key in
+another form than plain text or JSON, such as base64; while an answer streams, a key in it that is written with
+backslashes, up to the static output; and fewer than the first eight characters of one that comes in pieces.
 """
 
 from __future__ import annotations
@@ -46,7 +47,8 @@ def mask_all(value: Any) -> Any:
 def mask_plainly(text: str) -> str:
     """The same for a text of which nothing is escaped, or escapes do not matter: fast."""
     for key in known_keys():
-        text = text.replace(key.reveal(), key.mark)
+        if key.reveal() in text:
+            text = text.replace(key.reveal(), key.mark)
     return text
 
 
@@ -82,18 +84,20 @@ class StreamMask:
 
     def __init__(self, keys: Sequence[Key]) -> None:
         self._keys = keys
+        self._beginnings = [_beginning(key) for key in keys]
         self._before = ""
         self._held = ""
 
     def feed(self, text: str) -> str:
         """What of the text so far can be shown, and was not given yet."""
         window, start = self._before + self._held + text, len(self._before)
-        if any(_beginning(key) in window for key in self._keys):
-            shown, end = self._mask(window, start)
-        else:
-            shown, end = window[start:], len(window)
-        self._before, self._held = window[:end][1 - _BEGINNING_CHARACTERS :], window[end:]
-        return shown
+        for beginning in self._beginnings:
+            if beginning in window:
+                shown, end = self._mask(window, start)
+                self._before, self._held = window[:end][1 - _BEGINNING_CHARACTERS :], window[end:]
+                return shown
+        self._before, self._held = window[1 - _BEGINNING_CHARACTERS :], ""
+        return window[start:]
 
     def rest(self) -> str:
         """What is still held, at the end of the text."""

@@ -22,6 +22,7 @@ _NOT_PARAMETERS = frozenset(
     [
         "self",
         "prompt",
+        "attach",
         "model",
         "system",
         "base_url",
@@ -30,6 +31,7 @@ _NOT_PARAMETERS = frozenset(
         "tools",
         "approve",
         "max_rounds",
+        "max_cost",
         "fallback",
         "record",
         "replay",
@@ -57,8 +59,10 @@ class CellOptions:
     parameters: dict[str, Any] = field(default_factory=dict)
     transport: str | None = None
     tools: tuple[str, ...] = ()
+    attach: tuple[str, ...] = ()
     approve: str | None = None
     max_rounds: int | None = None
+    max_cost: float | None = None
     answer_format: str = "markdown"
     out: str | None = None
     api_base: str | None = None
@@ -70,6 +74,7 @@ class CellOptions:
     is_background: bool = False
     is_new: bool = False
     is_live: bool = False
+    is_dry_run: bool = False
     raises: bool = True
 
 
@@ -103,8 +108,17 @@ def _build_parser() -> _Parser:
         metavar="NAME",
         help="a function, or an MCP server, the model may call; repeat it",
     )
+    add(
+        "-a",
+        "--attach",
+        action="append",
+        default=[],
+        metavar="WHAT",
+        help="a variable, expression, file or pattern such as 'data/*.csv' that goes with the prompt; repeat it",
+    )
     add("--approve", choices=APPROVALS, help="calls of tools that are not safe: ask you, auto makes them, deny")
     add("--max-rounds", type=int, metavar="N", help="most rounds: the model answers, its calls are made, and again")
+    add("--max-cost", type=float, metavar="USD", help="most that this answer may cost; it ends there, and is kept")
     add(
         "-f",
         "--format",
@@ -118,6 +132,7 @@ def _build_parser() -> _Parser:
     add("--bg", action="store_true", help="stream on while other cells run")
     add("--new", action="store_true", help="leave out the cells above")
     add("--live", action="store_true", help="keep the widget instead of freezing it into markdown")
+    add("--dry-run", action="store_true", help="show what would be sent, and how large it is, and send nothing")
     add("--no-raise", action="store_true", help="an error does not fail the cell")
     add("--fallback", metavar="MODEL", help="the model that is asked where this one cannot answer")
     add("--record", metavar="FILE", help="write what is sent and what comes into a file, without the key")
@@ -134,6 +149,18 @@ _PARSER = _build_parser()
 def option_names() -> list[str]:
     """Every option, for completion and for advice."""
     return [name for action in _PARSER._actions for name in action.option_strings]
+
+
+def option_values(name: str) -> tuple[str, int, tuple[str, ...]]:
+    """The field that an option sets, how many words follow it, and which these may be if only some may.
+
+    ("", 0, ()) if there is no such option.
+    """
+    action = _PARSER._option_string_actions.get(name)
+    if action is None:
+        return "", 0, ()
+    count = 1 if action.nargs is None else action.nargs if isinstance(action.nargs, int) else 0
+    return action.dest, count, tuple(map(str, action.choices or ()))
 
 
 def usage() -> str:
@@ -158,6 +185,8 @@ def parse_cell_line(line: str) -> CellOptions:
         raise UsageError("--max-tokens needs a number above 0.")
     if found.max_rounds is not None and found.max_rounds < 1:
         raise UsageError("--max-rounds needs a number above 0.")
+    if found.max_cost is not None and not 0 < found.max_cost < math.inf:
+        raise UsageError("--max-cost needs a number of US dollars above 0.")
     if found.temperature is not None and not math.isfinite(found.temperature):
         raise UsageError("--temperature needs a finite number.")
     for key, _ in found.option:
@@ -180,8 +209,10 @@ def parse_cell_line(line: str) -> CellOptions:
         parameters=parameters,
         transport=found.transport,
         tools=tuple(dict.fromkeys(found.tool)),
+        attach=tuple(dict.fromkeys(found.attach)),
         approve=found.approve,
         max_rounds=found.max_rounds,
+        max_cost=found.max_cost,
         answer_format=found.answer_format,
         out=found.out,
         api_base=found.api_base,
@@ -193,6 +224,7 @@ def parse_cell_line(line: str) -> CellOptions:
         is_background=found.bg,
         is_new=found.new,
         is_live=found.live,
+        is_dry_run=found.dry_run,
         raises=not found.no_raise,
     )
 

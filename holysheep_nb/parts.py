@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeAlias
 
 from .events import ToolOutcome
@@ -179,7 +180,24 @@ class SeamPart(_GrowingPart):
         return self.read()
 
 
-Part: TypeAlias = TextPart | ReasoningPart | ToolCallPart | ToolResultPart | SeamPart
+@dataclass(frozen=True, slots=True)
+class ImagePart:
+    """An image that a person shows. `url` is a data URL, or "" where only the image's place was kept."""
+
+    type: ClassVar[str] = "image"
+    url: str
+
+    def metadata(self) -> dict[str, Any]:
+        """What does not grow, which is all of it."""
+        return {"url": self.url}
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {"type": self.type, "url": self.url}
+
+
+Part: TypeAlias = TextPart | ReasoningPart | ToolCallPart | ToolResultPart | SeamPart | ImagePart
+UserPart: TypeAlias = TextPart | ImagePart
 
 
 def part_from_dict(data: dict[str, Any]) -> Part:
@@ -189,6 +207,8 @@ def part_from_dict(data: dict[str, Any]) -> Part:
             return TextPart(data["text"])
         case "seam":
             return SeamPart(data["text"])
+        case "image":
+            return ImagePart(data["url"])
         case "reasoning":
             return ReasoningPart(data["text"], data.get("seconds"))
         case "tool_call":

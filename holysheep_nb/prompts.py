@@ -7,6 +7,7 @@ single braces do. An inserted value is text for good: whatever braces it holds m
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
@@ -62,9 +63,12 @@ def interpolate(template: str, names: Mapping[str, Any]) -> list[UserPart]:
 
     Raises `UsageError` for a name there is not, an expression that fails, and a value that a model cannot read.
     """
+    expressions = list(find_expressions(template))
+    for expression in expressions:
+        check_names(expression, names)
     parts: list[UserPart] = []
     position = 0
-    for expression in find_expressions(template):
+    for expression in expressions:
         parts.append(TextPart(template[position : expression.start]))
         value = evaluate(expression, names)
         try:
@@ -77,7 +81,7 @@ def interpolate(template: str, names: Mapping[str, Any]) -> list[UserPart]:
 
 
 def find_expressions(template: str) -> Iterator[Expression]:
-    """The expressions in a prompt, in order. Of three opening braces or more, the innermost pair that opens one does."""
+    """The expressions in a prompt, in order. Of three opening braces or more, the inner ones open it if they can."""
     position = 0
     while (opening := _OPENING.search(template, position)) is not None:
         first = max(opening.start(), opening.end() - _MAX_OPENING_BRACES)
@@ -96,21 +100,38 @@ def read_expression(source: str) -> Expression | None:
     return None if tree is None else Expression(source, 0, len(source), tree)
 
 
+def missing_names(expression: Expression, names: Mapping[str, Any]) -> list[str]:
+    """The names it uses that are neither among these, nor its own, nor Python's, in order."""
+    nodes = list(ast.walk(expression.tree))
+    used = [node for node in nodes if isinstance(node, ast.Name)]
+    own = {node.id for node in used if not isinstance(node.ctx, ast.Load)}
+    own |= {node.arg for node in nodes if isinstance(node, ast.arg)}
+    missing = [node.id for node in used if node.id not in own and node.id not in names]
+    return [name for name in dict.fromkeys(missing) if not hasattr(builtins, name)]
+
+
+def check_names(expression: Expression, names: Mapping[str, Any]) -> None:
+    """Raises `UsageError`, with the nearest name there is, if it uses one there is not."""
+    for name in missing_names(expression, names):
+        raise UsageError(_missing(name, expression, names))
+
+
 def evaluate(expression: Expression, names: Mapping[str, Any]) -> Any:
     """Its value, of these names. Raises `UsageError`."""
+    check_names(expression, names)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             code = compile(expression.tree, "<prompt>", "eval")
     except _UNREADABLE as error:
-        raise UsageError(f"{expression} cannot be evaluated ({error}): do it in a cell, and insert its value.") from None
+        raise UsageError(
+            f"{expression} cannot be evaluated ({error}): do it in a cell, and insert its value."
+        ) from None
     try:
         return eval(code, dict(names))
     except UsageError:
         raise
     except Exception as error:
-        if isinstance(error, NameError) and _is_missing(error.name, expression, names):
-            raise UsageError(_missing(error.name, expression, names)) from None
         raise UsageError(f"{expression} cannot be evaluated: {_reason(error)}.") from error
 
 
@@ -184,12 +205,6 @@ def _on_own_lines(inserted: list[UserPart], template: str, expression: Expressio
     above = "" if not before or before.endswith("\n") else "\n\n"
     below = "" if not after or after.startswith("\n") else "\n\n"
     return [TextPart(above), *inserted, TextPart(below)]
-
-
-def _is_missing(name: str, expression: Expression, names: Mapping[str, Any]) -> bool:
-    """True if the expression itself uses the name, not a function that it calls."""
-    used = {node.id for node in ast.walk(expression.tree) if isinstance(node, ast.Name)}
-    return name in used and name not in names
 
 
 def _missing(name: str, expression: Expression, names: Mapping[str, Any]) -> str:

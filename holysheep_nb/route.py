@@ -66,6 +66,10 @@ class Route:
             return self.cassette.host
         return urlsplit(self.ws_url or self.endpoint.base_url).netloc
 
+    def models(self, asked: str) -> list[str]:
+        """Those that may answer: the one that is asked, and that of the fallback."""
+        return [asked, *([self.fallback[1]] if self.fallback is not None and self.cassette is None else [])]
+
     def secrets(self) -> dict[str, str]:
         """The keys, which must stand in nothing that is kept, and what stands there instead.
 
@@ -158,8 +162,10 @@ def open_route(
     fallback: str | None = None,
     record: str | os.PathLike[str] | None = None,
     replay: str | os.PathLike[str] | None = None,
+    needs_key: bool = True,
 ) -> Route:
-    """The way a request takes; None is as the settings say. Nothing is connected, and the key is there.
+    """The way a request takes; None is as the settings say. Nothing is connected, and the key is there unless
+    it is not needed.
 
     `fallback` is the model to ask where `model` cannot answer; `record` is a file to record into, `replay` a recorded
     one to play, which needs no key.
@@ -167,7 +173,7 @@ def open_route(
     "auto" is a WebSocket for runs with tools, where its address is known, and SSE if it cannot be opened;
     SSE for all others. Raises `UsageError` and `ConfigurationError`.
     """
-    given, transport = transport, transport or settings.transport
+    given, transport = transport, transport or settings.resolved_transport()
     if transport not in ("auto", "sse", "ws"):
         raise UsageError(f"There is no transport {transport!r}: it is sse, ws or auto.")
     endpoint = settings.endpoint(base_url, api_key_name)
@@ -184,9 +190,10 @@ def open_route(
         ws_url = settings.check_ws_endpoint()
     elif transport == "auto" and has_tools and base_url is None and settings.knows_ws_endpoint():
         ws_url = settings.check_ws_endpoint()
-    endpoint.read_key()
+    if needs_key:
+        endpoint.read_key()
     second = settings.fallback(fallback, model)
-    if second is not None:
+    if needs_key and second is not None:
         second[0].read_key()
     return Route(
         settings,

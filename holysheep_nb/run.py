@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import json
 from collections.abc import AsyncGenerator, Callable, Generator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
 from .approvals import Approvals, Decision
@@ -16,6 +15,7 @@ from .errors import (
     AnswerFormatError,
     AnswerTooLongError,
     APIError,
+    BudgetError,
     HolySheepError,
     ProtocolError,
     TransportError,
@@ -41,14 +41,16 @@ from .events import (
 from .kernel import hold_interrupts, stream_thread, wait_blocking, wait_ticking
 from .masks import open_log
 from .parts import ToolCallPart
-from .timing import Timing, estimate_tokens
+from .pricing import Cost, Meter
+from .tally import Tally
+from .timing import Timing
 
 _log = open_log(__name__)
 
 State: TypeAlias = Literal[
-    "connecting", "retrying", "streaming", "waiting", "complete", "stopped", "truncated", "failed"
+    "connecting", "retrying", "streaming", "waiting", "complete", "stopped", "truncated", "failed", "budget"
 ]
-TERMINAL_STATES: frozenset[State] = frozenset({"complete", "stopped", "truncated", "failed"})
+TERMINAL_STATES: frozenset[State] = frozenset({"complete", "stopped", "truncated", "failed", "budget"})
 MAX_ANSWER_CHARACTERS = 64 * 1024 * 1024
 # Each costs memory, and most of them a message to the page, however little text is in it.
 MAX_PARTS = 10_000
@@ -112,7 +114,8 @@ class Run:
     `error` is what ended it, or None. `ended` is a future that is done when the status is final.
     `retries` are the requests that were made again. `resume()` goes on with an answer that was cut off.
 
-    `answer` gives the events that follow on a turn, which is empty unless the run is resumed.
+    `answer` gives the events that follow on a turn, which is empty unless the run is resumed; it calls
+    `note_request` before each request. `meter` knows prices, and what the run may cost.
     """
 
     def __init__(
@@ -122,6 +125,7 @@ class Run:
         answer: Callable[[Turn], AsyncGenerator[Event, None]],
         read_value: Callable[[str], Any] = str,
         approvals: Approvals | None = None,
+        meter: Meter | None = None,
     ) -> None:
         self.request = request
         self.turns = turns
@@ -140,7 +144,7 @@ class Run:
         self._task: asyncio.Task[None] | None = None
         self._stop_reason = ""
         self._resumed_after = ""
-        self._usage_before = Usage(0, 0)
+        self._tally = Tally(self.turn, self.timing, meter or Meter(), request.model)
 
     # What it gave
 
@@ -168,6 +172,16 @@ class Run:
     def usage(self) -> Usage | None:
         """Tokens as the server counted them; None until it says. What it did not count is estimated at the end."""
         return self.turn.usage
+
+    @property
+    def usage_so_far(self) -> Usage | None:
+        """The same at any time: what was not counted yet is estimated. None if there are no tokens."""
+        return self._tally.usage
+
+    @property
+    def cost(self) -> Cost | None:
+        """What it costs, or has cost so far, as far as prices are known; None if there are no tokens."""
+        return self._tally.cost
 
     @property
     def is_finished(self) -> bool:
@@ -208,6 +222,7 @@ class Run:
     def start(self, *views: View) -> Run:
         """Begins, on the stream thread. Returns itself."""
         self._views += views
+        self._tally.begin()
         try:
             with hold_interrupts():
                 self._begin_and_launch(views)
@@ -227,19 +242,21 @@ class Run:
         finally:
             stream_thread.call(self._launch)
 
-    def resume(self, *views: View) -> Run:
+    def resume(self, *views: View, max_cost: float | None = None) -> Run:
         """Goes on with an answer that was cut off or stopped, from what there is. Returns itself.
 
-        It is shown by `views`, or where it was before. Raises `UsageError` if there is nothing to resume.
+        It is shown by `views`, or where it was before. `max_cost` is a new limit for all of it, in US dollars. Raises
+        `UsageError` if there is nothing to resume, or it has cost as much as it may.
         """
         if not self.is_finished:
             raise UsageError("The answer still streams: there is nothing to resume.")
         if self.complete:
             raise UsageError("The answer is complete: there is nothing to resume.")
+        self._tally.check_resumed(max_cost)
         if views:
             self._leave_views()
         self._resumed_after = str(self.error) if self.error is not None else f"The answer was {self.status}."
-        self._usage_before = self.usage or Usage(0, 0)
+        self._tally.begin()
         self.error, self._stop_reason, self._task = None, "", None
         self.ended = concurrent.futures.Future()
         self.timing.go_on()
@@ -360,6 +377,10 @@ class Run:
             # Before Python 3.12 `asyncio.wait_for` swallows a cancellation that comes together with its result.
             asyncio.get_running_loop().call_later(_STOP_AGAIN_S, self._cancel, reason)
 
+    def note_request(self) -> None:
+        """A request of this run is about to be made. Raises `BudgetError` if it must not be."""
+        self._tally.note_request(self.request.body)
+
     async def _drive(self) -> None:
         try:
             async with contextlib.aclosing(self._answer(self.turn)) as events:
@@ -391,19 +412,18 @@ class Run:
         match event:
             case TextDelta(text) | ReasoningDelta(text) | ToolCallDelta(_, text):
                 self._take_delta(text)
-            case UsageReported(input_tokens, output_tokens):
-                before = self._usage_before
-                event = UsageReported(before.input_tokens + input_tokens, before.output_tokens + output_tokens)
-                self.timing.note_count()
+            case UsageReported():
+                event = self._tally.take_count(event)
             case RetryScheduled():
                 self.retries.append(event)
                 self.next_attempt_s = self.timing.seconds + event.seconds
                 self._change_status("retrying")
-            case RouteChanged():
+            case RouteChanged(_, _, model):
+                self._tally.note_model(model)
                 self._change_status("connecting")
         ops = self.turn.apply(event)
-        if isinstance(event, UsageReported) and self._usage_before.is_estimate and self.turn.usage is not None:
-            self.turn.usage = replace(self.turn.usage, is_estimate=True)
+        if isinstance(event, UsageReported):
+            self._tally.note_counted()
         if ops:
             self._tell_views("update", ops)
         if len(self.turn.parts) + len(self.turn.skipped) > MAX_PARTS:
@@ -413,6 +433,8 @@ class Run:
             self._change_status("waiting" if is_waiting else "streaming")
         for listener in tuple(self._listeners):
             listener(event)
+        if isinstance(event, TextDelta | ReasoningDelta | ToolCallDelta):
+            self._tally.check()
 
     def _take_delta(self, text: str) -> None:
         self.timing.note_delta(len(text))
@@ -432,6 +454,8 @@ class Run:
         _log.debug("a run has failed", exc_info=error)
         forget_frames(error)
         self.error = error
+        if isinstance(error, BudgetError):
+            return self._fail_for_budget(error)
         if not self.turn.parts:
             return self._finish("failed")
         is_refused = isinstance(error, APIError) and error.status_code != 0
@@ -441,9 +465,15 @@ class Run:
         error.args = (f"{str(error).rstrip('.')}: the answer is cut off, and {kept}.",)
         return self._finish("truncated")
 
+    def _fail_for_budget(self, error: BudgetError) -> None:
+        kept = f"the answer is cut off, and what came is kept ({len(self.text):,} characters)"
+        outcome = kept if self.turn.parts else "nothing was sent"
+        error.args = (f"{str(error).rstrip('.')}: {outcome}. {error.advice}".rstrip(),)
+        self._finish("budget")
+
     def _finish(self, state: State) -> None:
         self.timing.end()
-        self._count_the_rest()
+        self._tally.end()
         if self.turn.finish_reason is None and (ops := self.turn.apply(TurnFinished(state))):
             self._tell_views("update", ops)
         self.status = state
@@ -452,15 +482,6 @@ class Run:
         for listener in tuple(self._listeners):
             listener(None)
         self.ended.set_result(None)
-
-    def _count_the_rest(self) -> None:
-        """What came and the server did not count, as of an answer that was cut off, costs all the same."""
-        tokens = self.timing.uncounted_tokens
-        if not tokens:
-            return
-        counted = self.turn.usage or Usage(estimate_tokens(len(json.dumps(self.request.body.get("messages", [])))), 0)
-        self.turn.usage = Usage(counted.input_tokens, counted.output_tokens + tokens, is_estimate=True)
-        self.timing.note_count()
 
     def _tell_views(self, method: str, *arguments: Any) -> None:
         for view in tuple(self._views):

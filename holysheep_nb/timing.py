@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 # What a token is in most languages, where a delta holds more than one.
 _CHARACTERS_PER_TOKEN = 4
+# About what models count for an image, whose data URL says nothing about that.
+_TOKENS_PER_IMAGE = 1000
 
 
 @dataclass(slots=True)
@@ -66,3 +71,20 @@ class Timing:
 def estimate_tokens(characters: int) -> int:
     """About how many tokens a text of so many characters is."""
     return -(-characters // _CHARACTERS_PER_TOKEN)
+
+
+def estimate_request_tokens(body: Mapping[str, Any]) -> int:
+    """About how many tokens a request sends, in messages, images and tools. `body` is its JSON."""
+    images = 0
+
+    def without_data(value: Any) -> Any:
+        nonlocal images
+        if isinstance(value, dict):
+            if value.get("type") == "image_url":
+                images += 1
+                return ""
+            return {name: without_data(each) for name, each in value.items()}
+        return [without_data(each) for each in value] if isinstance(value, list) else value
+
+    texts = [without_data(body[name]) for name in ("messages", "tools") if name in body]
+    return sum(estimate_tokens(len(json.dumps(text))) for text in texts) + images * _TOKENS_PER_IMAGE

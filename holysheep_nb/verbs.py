@@ -8,25 +8,33 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from IPython.core.interactiveshell import InteractiveShell
 
+from .aliases import do_alias_line, read_aliases, resolve_alias
 from .chat import Chat
 from .config import DEFAULT_KEY_NAME, Settings
 from .errors import UsageError
 from .keys import find_key
 from .login import log_in, log_out
+from .manual import manual
 from .mcp.servers import servers
 from .mcp.verb import read_mcp_line
-from .options import nearest, usage
+from .options import nearest
+from .pricing import Prices
+from .pricing.verb import cell_total, changed_prices, cost_table, models_table, prices_table
+from .profiles import HOLYSHEEP
+from .profiles.verb import do_profile_line, leave_profile
 from .version import __version__
-from .view import open_view, show_run, show_text
+from .view import Page, open_view, show_run, show_text
 
 if TYPE_CHECKING:
     from .local.process import EngineName, Gateway
 
 _LOCAL_KEY_NAME = "HOLYSHEEP_LOCAL_KEY"
 _PROGRESS_STEP_BYTES = 2_000_000
+_TAKES_QUOTES = frozenset(["mcp", "migrate", "shadow"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,7 @@ class Verbs:
         """Ends what a verb has started."""
         servers.close()
         self._leave_local(quietly=True)
+        leave_profile(self._settings)
 
     def do(self, line: str) -> Later | None:
         """Does what the line says, or says how to finish it. Raises `UsageError`."""
@@ -62,7 +71,7 @@ class Verbs:
                 f"There is no %holysheep {verb}.{nearest(verb, sorted(verbs))} `%holysheep help` lists the verbs."
             )
         # What is in quotes stays as it is.
-        return verbs[verb](line.split(maxsplit=1)[1:] if verb == "mcp" else words)
+        return verbs[verb](line.split(maxsplit=1)[1:] if verb in _TAKES_QUOTES else words)
 
     def _all(self) -> dict[str, Callable[[list[str]], Later | None]]:
         """What `%holysheep` can do, by name. The first line of each docstring is its help."""
@@ -70,6 +79,9 @@ class Verbs:
             "help": self._help,
             "config": self._config,
             "models": self._models,
+            "alias": self._alias,
+            "prices": self._prices,
+            "cost": self._cost,
             "stop": self._stop,
             "wait": self._wait,
             "show": self._show,
@@ -79,26 +91,35 @@ class Verbs:
             "logout": self._logout,
             "local": self._local,
             "mcp": self._mcp,
+            "profile": self._profile,
+            "migrate": self._migrate,
+            "shadow": self._shadow,
             "version": self._version,
         }
 
     def _help(self, _words: list[str]) -> None:
         """this page"""
-        verbs = "\n".join(f"  %holysheep {name:<9}{verb.__doc__}" for name, verb in self._all().items())
-        show_text(
-            self._shell,
-            f"%%holysheep [MODEL] [options]      the prompt is the cell's body\n\n{usage()}\n\n{verbs}",
-        )
+        show_text(self._shell, self.page())
+
+    def page(self) -> str:
+        """What there is: examples, options and verbs."""
+        verbs = {name: verb.__doc__ or "" for name, verb in self._all().items()}
+        return manual(verbs, resolve_alias(self._settings.resolved_model()), read_aliases())
+
+    @property
+    def names(self) -> list[str]:
+        """Every verb."""
+        return list(self._all())
 
     def _config(self, _words: list[str]) -> None:
         """the settings, and where they come from"""
-        has_key = "set" if find_key(self._settings.api_key_name) else "not set"
+        has_key = "set" if find_key(self._settings.resolved_api_key_name()) else "not set"
         rows = [
             ("model", self._settings.resolved_model()),
             ("base_url", self._settings.resolved_base_url()),
-            ("ws_url", self._settings.resolved_ws_url()),
-            ("transport", self._settings.transport),
-            (f"key ({self._settings.api_key_name})", has_key),
+            ("ws_url", self._settings.resolved_ws_url() if self._settings.active_profile() is None else None),
+            ("transport", self._settings.resolved_transport()),
+            (f"key ({self._settings.resolved_api_key_name()})", has_key),
             *(
                 (name, getattr(self._settings, name))
                 for name in ("system", "max_tokens", "temperature", "connect_timeout_s", "idle_timeout_s")
@@ -108,14 +129,32 @@ class Verbs:
         show_text(self._shell, f'{table}\n\nChange one with %config HolySheepMagics.model = "..."')
 
     def _models(self, _words: list[str]) -> Later:
-        """the models the endpoint offers"""
-        chosen = self._settings.resolved_model()
+        """the models the endpoint offers, with prices"""
+        host = urlsplit(self._settings.resolved_base_url()).netloc
+        chosen, aliases = resolve_alias(self._settings.resolved_model()), read_aliases()
 
         def show(models: list[str]) -> None:
-            lines = [f"{model}{'   (the one that answers)' if model == chosen else ''}" for model in models]
-            show_text(self._shell, "\n".join(lines) or "The endpoint lists no models.")
+            table = models_table(models, lambda model: self._settings.price(model, host), chosen, aliases)
+            show_text(self._shell, table if models else "The endpoint lists no models.")
 
         return Later(self._chat.list_models(), show)
+
+    def _alias(self, words: list[str]) -> None:
+        """[NAME MODEL|--remove NAME] short names for models, in every notebook"""
+        show_text(self._shell, do_alias_line(words))
+
+    def _prices(self, words: list[str]) -> None:
+        """[MODEL INPUT OUTPUT|--remove MODEL] prices in USD per million tokens"""
+        changed = changed_prices(words, self._settings.prices)
+        if changed is not None:
+            self._settings.prices = changed
+        show_text(self._shell, prices_table(Prices(self._settings.prices)))
+
+    def _cost(self, words: list[str]) -> None:
+        """what the last cell, this notebook and today have cost"""
+        if words:
+            raise UsageError("%holysheep cost takes nothing.")
+        show_text(self._shell, cost_table(cell_total(self._chat.runs)))
 
     def _stop(self, _words: list[str]) -> None:
         """stop every answer that still streams"""
@@ -176,11 +215,11 @@ class Verbs:
 
     def _login(self, words: list[str]) -> None:
         """[--save] type the API key, unseen; --save keeps it in the keyring"""
-        show_text(self._shell, log_in(self._shell, words, self._settings.api_key_name))
+        show_text(self._shell, log_in(self._shell, words, self._settings.resolved_api_key_name()))
 
     def _logout(self, words: list[str]) -> None:
         """forget the key that was typed"""
-        show_text(self._shell, log_out(words, self._settings.api_key_name))
+        show_text(self._shell, log_out(words, self._settings.resolved_api_key_name()))
 
     def _version(self, _words: list[str]) -> None:
         """the version of this extension"""
@@ -188,12 +227,34 @@ class Verbs:
 
     def _mcp(self, words: list[str]) -> Later:
         """[add|list|remove|restart] servers whose tools `-T NAME` offers to a model"""
+        profiles = self._settings.known_profiles().values()
         keys = {DEFAULT_KEY_NAME, _LOCAL_KEY_NAME, self._settings.api_key_name}
+        keys |= {profile.api_key_name for profile in profiles}
 
         def show(text: str) -> None:
             show_text(self._shell, text)
 
         return Later(read_mcp_line(" ".join(words), keys), show)
+
+    def _profile(self, words: list[str]) -> None:
+        """[NAME|add NAME BASE_URL KEY_NAME] switch the whole notebook to another endpoint, and back"""
+        if words[:1] == [HOLYSHEEP] or (len(words) == 1 and words[0] in self._settings.known_profiles()):
+            self._leave_local(quietly=True)
+        show_text(self._shell, do_profile_line(words, self._settings))
+
+    def _migrate(self, words: list[str]) -> Later:
+        """PATH ... [--write] what would change in code for other model APIs; --rollback goes back"""
+        from .migrate.verb import MigrateLine
+
+        line = MigrateLine(" ".join(words), self._settings, Page(self._shell))
+        return Later(line.work(), line.show)
+
+    def _shadow(self, words: list[str]) -> Later:
+        """FILE [options] the same prompts to another endpoint and to HolySheep, with a report"""
+        from .shadow.verb import ShadowLine
+
+        line = ShadowLine(" ".join(words), self._settings, Page(self._shell))
+        return Later(line.work(), line.show, line.interrupted)
 
     def _local(self, words: list[str]) -> Later | None:
         """[script [FILE]|stop] answer with the small built-in model, or play a script, without a key"""
@@ -226,6 +287,7 @@ class Verbs:
                 "base_url": gateway.base_url,
                 "ws_url": gateway.ws_url,
                 "api_key_name": _LOCAL_KEY_NAME,
+                "profile": HOLYSHEEP,
                 "model": gateway.models[0],
             }
             self._settings_before_local = {name: getattr(self._settings, name) for name in local}

@@ -11,8 +11,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from raw_server import RawServer
 
 KEY = "hs-test-key-0123456789"
-
-
+pytest_plugins = ["key_hunt"]
 TESTS = Path(__file__).parent
 # Kernels, browsers and processes share one machine with whatever else runs there: such a test may fail once.
 LIVE = tuple(TESTS / name for name in ("browser", "kernels", "local"))
@@ -22,6 +21,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if any(item.path.is_relative_to(folder) for folder in LIVE):
             item.add_marker(pytest.mark.flaky(reruns=1))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Aliases and costs go where no person's are, also those of kernels and other processes."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+            patch.setenv(name, str(tmp_path_factory.mktemp(name.lower())))
+        yield
 
 
 @pytest.fixture

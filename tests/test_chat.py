@@ -161,7 +161,7 @@ def test_an_unknown_model_is_answered_with_the_nearest_there_is(at_server: RawSe
 def test_without_a_key_nothing_is_sent(at_server: RawServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HOLYSHEEP_API_KEY")
     chat = Chat()
-    with pytest.raises(MissingKeyError, match="set HOLYSHEEP_API_KEY, or run `%holysheep local`"):
+    with pytest.raises(MissingKeyError, match="set HOLYSHEEP_API_KEY or type it after `%holysheep login`"):
         chat.ask("a")
     assert (at_server.requests, chat.conversation.exchanges) == ([], [])
 

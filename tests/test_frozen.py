@@ -84,7 +84,16 @@ def test_reasoning_and_tool_calls_are_details() -> None:
         ({"status": "truncated", "finish_reason": "truncated"}, "m · cut off · 1.5 s, first after 0.25 s"),
         ({"finish_reason": "length"}, "m · reached the token limit · 1.5 s, first after 0.25 s"),
         ({"finish_reason": "content_filter"}, "m · ended by a content filter · 1.5 s, first after 0.25 s"),
-        ({"usage": Usage(1234, 5)}, "m · 1,234 + 5 tokens · 1.5 s, first after 0.25 s"),
+        ({"usage": Usage(1234, 5)}, "m · 1,234 + 5 tokens · cost unknown · 1.5 s, first after 0.25 s"),
+        (
+            {"usage": Usage(1234, 210), "model": "gpt-4.1"},
+            "gpt-4.1 · 1,234 + 210 tokens · ≥ &#36;0.0017, input price unknown · 1.5 s, first after 0.25 s",
+        ),
+        (
+            {"usage": Usage(1234, 210, is_estimate=True), "model": "gpt-4.1", "status": "budget"},
+            "gpt-4.1 · ended by its budget · ≈ 1,234 + 210 tokens · ≈ &#36;0.0017 or more, input price unknown · "
+            "1.5 s, first after 0.25 s",
+        ),
         ({"earlier_cells": 1}, "m · 1.5 s, first after 0.25 s · with 1 earlier cell"),
         ({"earlier_cells": 2}, "m · 1.5 s, first after 0.25 s · with 2 earlier cells"),
         ({"skipped": ("x",)}, "m · 1.5 s, first after 0.25 s · 1 unreadable payload(s) left out"),
@@ -128,7 +137,7 @@ def test_a_bundle_is_markdown_text_and_metadata() -> None:
     data, metadata = frozen_bundle(run_of(TextPart("a"), usage=Usage(3, 5)))
     assert data == {
         "text/plain": "a",
-        "text/markdown": "a\n\n<sub>m · 3 + 5 tokens · 1.5 s, first after 0.25 s</sub>",
+        "text/markdown": "a\n\n<sub>m · 3 + 5 tokens · cost unknown · 1.5 s, first after 0.25 s</sub>",
     }
     assert metadata["holysheep"]["status"] == "complete"
     assert metadata["holysheep"]["host"] == "api.test"

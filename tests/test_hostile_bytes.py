@@ -8,6 +8,7 @@ import gzip
 import json
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -24,6 +25,12 @@ from holysheep_nb.transports.sse import MAX_EVENT_BYTES, SSETransport
 from holysheep_nb.wire import blocks, chat_completions
 from holysheep_nb.wire.chat_completions import seconds_to_wait
 
+# Without a socket there is nothing that belongs to a loop.
+WIRE = Wire()
+ANSWERS: list[Callable[[httpx.Request], httpx.Response]] = []
+ENDPOINT = SSETransport(
+    "https://api.test/v1", lambda: "key", http_transport=httpx.MockTransport(lambda request: ANSWERS[0](request))
+)
 RECORDED = [(STREAMS / f"{name}.sse").read_bytes() for name in NAMES]
 MORSELS = [
     *[b"data: ", b"data:", b"data", b": hi", b"event: x", b"id: 1", b"retry: 5", b"\n", b"\n\n", b"\r", b"\r\n"],
@@ -87,18 +94,15 @@ async def hear(transport: SSETransport) -> tuple[Turn, HolySheepError | None]:
 
 @given(streams(), st.lists(st.integers(0, 2000), max_size=8))
 def test_any_stream_of_bytes_gives_events_or_an_error_of_ours(stream: bytes, cuts: list[int]) -> None:
-    wire = Wire()
-    wire.pieces = in_pieces(stream, cuts)
-    turn, error = asyncio.run(hear(wire.transport))
+    WIRE.pieces = in_pieces(stream, cuts)
+    turn, error = asyncio.run(hear(WIRE.transport))
     assert (error is None) == (turn.finish_reason is not None)
 
 
 @given(streams(), st.lists(st.integers(0, 2000), max_size=8))
 def test_any_stream_gives_the_same_wherever_it_is_cut(stream: bytes, cuts: list[int]) -> None:
-    wire = Wire()
-
     async def both() -> tuple[Any, Any]:
-        return await wire.events([stream]), await wire.events(in_pieces(stream, cuts))
+        return await WIRE.events([stream]), await WIRE.events(in_pieces(stream, cuts))
 
     whole, pieces = asyncio.run(both())
     assert whole == pieces
@@ -124,12 +128,12 @@ def test_any_answer_is_events_or_an_error_of_ours(
     def answer(_: httpx.Request) -> httpx.Response:
         return httpx.Response(status, headers={"content-type": content_type + rest, **headers}, stream=Pieces([body]))
 
-    transport = SSETransport("https://api.test/v1", lambda: "key", http_transport=httpx.MockTransport(answer))
-
     async def ask() -> None:
-        await hear(transport)
+        await hear(ENDPOINT)
         with contextlib.suppress(HolySheepError):
-            await list_models(transport)
+            await list_models(ENDPOINT)
+
+    ANSWERS[:] = [answer]
 
     asyncio.run(ask())
 
@@ -180,6 +184,17 @@ def test_what_cannot_be_a_count_is_left_out(count: str) -> None:
         assert [type(event).__name__ for event in decoder.feed(payload)][-1] == "PayloadSkipped"
 
 
+def test_half_a_surrogate_pair_in_a_payload_is_in_nothing_that_is_said() -> None:
+    for payload in ("{\ud800", '"\ud800"', '{"choices": "\ud800"}', '{"error": {"message": 5, "x": "\ud800"}}'):
+        said: list[Any] = []
+        try:
+            said = chat_completions.Decoder().feed(payload)
+        except HolySheepError as error:
+            said = [error, error.details]
+        repr(said).encode()
+        assert "\ufffd" in "".join(str(getattr(each, "reason", each)) for each in said)
+
+
 # One event of more than 4 MB
 
 TOO_LONG = "api.test sent an event of more than 4 MB, which is not read."
@@ -187,7 +202,7 @@ GOOD = b'data: {"choices": [{"delta": {"content": "a"}}]}\n\n'
 
 
 def heard(pieces: list[bytes]) -> list[Any]:
-    return [each for each in asyncio.run(Wire().events(pieces)) if each[0] != "TurnStarted"]
+    return [each for each in asyncio.run(WIRE.events(pieces)) if each[0] != "TurnStarted"]
 
 
 @pytest.mark.parametrize("piece_bytes", [1000, 65_536, 7_000_000], ids=["small", "medium", "at once"])
@@ -253,6 +268,6 @@ def test_what_a_small_body_decompresses_to_is_bounded_too() -> None:
             200, headers=headers, stream=Pieces([body[at : at + 1000] for at in range(0, len(body), 1000)])
         )
 
-    transport = SSETransport("https://api.test/v1", lambda: "key", http_transport=httpx.MockTransport(answer))
-    turn, error = asyncio.run(hear(transport))
+    ANSWERS[:] = [answer]
+    turn, error = asyncio.run(hear(ENDPOINT))
     assert (turn.text, type(error), str(error)) == ("a", ProtocolError, TOO_LONG)

@@ -43,6 +43,9 @@ from holysheep_nb.view.frozen import frozen_bundle
 
 KEY = "hs-marked-4f1c/9e2b7a"
 NAME = "HOLYSHEEP_API_KEY"
+# The server's own log says what it gets.
+SERVER_LOG = logging.getLogger("test.silent_server")
+SERVER_LOG.setLevel(logging.CRITICAL)
 
 
 class MemoryKeyring(KeyringBackend):
@@ -322,10 +325,15 @@ def test_a_key_is_masked_wherever_the_text_is_cut(text: str, data: st.DataObject
     pieces = [text[start:end] for start, end in zip([0, *cuts], [*cuts, len(text)], strict=True)]
     shown = "".join([*map(stream.feed, pieces), stream.rest()])
     assert KEY not in shown
-    # At most the first characters were given before the key was one.
-    for count in range(8):
-        shown = shown.replace(f"{KEY[:count]}({NAME})" if count else "\0", f"({NAME})")
-    assert shown == text.replace(KEY, f"({NAME})")
+    # At most the first characters were given before it was clear that they are those of a key.
+    assert without_beginnings(shown) == without_beginnings(text.replace(KEY, f"({NAME})"))
+
+
+def without_beginnings(text: str) -> str:
+    beginnings = [f"{KEY[:count]}({NAME})" for count in range(1, 8)]
+    while found := next((each for each in beginnings if each in text), None):
+        text = text.replace(found, f"({NAME})")
+    return text
 
 
 def test_ordinary_text_is_not_held_back() -> None:
@@ -424,7 +432,7 @@ SSE_FAULTS: dict[str, list[Step]] = {
     "error object": [sse_head(), chunk("so far"), event({"error": {"message": ECHO, "type": KEY}})],
     "unreadable": [sse_head(), b"data: {" + ECHO.encode() + b"\n\n", chunk(ECHO), RESET],
     "misshapen": [sse_head(), event({"choices": [{"delta": {"content": {KEY: KEY}}}], "model": KEY}), DONE],
-    "whole": answer(ECHO, ECHO.replace("/", "\\/")),
+    "whole": answer(ECHO, ECHO),
     "in pieces": answer(*PIECES),
     "cut in the key": [sse_head(), chunk("so far "), chunk(KEY[:15]), RESET],
     "reasoning": [
@@ -459,6 +467,12 @@ def look(text: str) -> dict[str, Any]:
     return {"key": KEY}
 
 
+@tool(safe=True, thread=True, name="look")
+def look_unwatched(text: str) -> str:
+    """Looks, off the main thread, which the test is on."""
+    raise LookupError(f"no {KEY} in {text}")
+
+
 class Found:
     """All that was seen of some runs, by place."""
 
@@ -491,7 +505,7 @@ class Found:
             self.add_error(run.error)
 
     def check(self, *files: Path, printed: str) -> None:
-        self.add("log", self._log.text, [vars(record) for record in self._log.records if record.name != "test.server"])
+        self.add("log", self._log.text, [vars(record) for record in self._log.records])
         self.add("printed", printed)
         for file in files:
             self.add(file.name, file.read_text("utf-8"))
@@ -536,7 +550,7 @@ def test_nothing_that_is_left_of_a_run_over_sse_holds_the_key(
     chat = Chat("raw", transport="sse", tools=[look], settings=Settings(max_attempts=2))
     run = run_to_end(found, chat, record=tmp_path / "run.cassette")
     assert server.asked[0].headers["authorization"] == f"Bearer {KEY}"
-    run_to_end(found, chat, replay=tmp_path / "run.cassette")
+    run_to_end(found, chat, replay=tmp_path / "run.cassette", afresh=True)
     found.add(
         "chat", repr(chat), vars(chat), chat.conversation.to_dict() if hasattr(chat.conversation, "to_dict") else ""
     )
@@ -551,13 +565,12 @@ def test_nothing_that_is_left_of_a_run_over_a_websocket_holds_the_key(
     fault: str, found: Found, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def serve() -> None:
-        async with RawSocket(*WS_FAULTS[fault], logger=logging.getLogger("test.server")) as server:
+        async with RawSocket(*WS_FAULTS[fault], logger=SERVER_LOG) as server:
             monkeypatch.setenv("HOLYSHEEP_WS_URL", server.ws_url)
-            chat = Chat("raw", transport="ws", tools=[look], settings=Settings(max_attempts=2))
+            chat = Chat("raw", transport="ws", tools=[look_unwatched], settings=Settings(max_attempts=2))
             await asyncio.to_thread(run_to_end, found, chat, record=tmp_path / "run.cassette")
             assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
 
-    logging.getLogger("test.server").propagate = False
     asyncio.run(serve())
     found.check(tmp_path / "run.cassette", printed="".join(capfd.readouterr()))
 

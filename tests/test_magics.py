@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import re
 import sys
 import threading
 import weakref
@@ -21,6 +22,7 @@ from holysheep_nb import Run, __version__
 from holysheep_nb.errors import (
     AnswerFormatError,
     AuthenticationError,
+    BudgetError,
     ConfigurationError,
     ConnectionFailedError,
     HolySheepError,
@@ -30,6 +32,7 @@ from holysheep_nb.errors import (
     UsageError,
 )
 from holysheep_nb.kernel import stream_thread
+from holysheep_nb.pricing.spending import Spending
 
 
 class NotebookShell(InteractiveShell):
@@ -413,7 +416,13 @@ def test_a_refused_connection_fails_the_cell_and_leaves_earlier_ones_alone(
 
 # Verbs
 
-VERBS = ["help", "config", "models", "stop", "wait", "show", "reset", "local", "version"]
+MODELS = (
+    "            input   output\n"
+    "raw         –       –        the one that answers\n"
+    "raw-large   –       –\n\n"
+    "USD per million tokens; – is unknown."
+)
+VERBS = ["help", "config", "models", "stop", "wait", "show", "reset", "local", "version", "alias", "prices", "cost"]
 
 
 def test_help_lists_every_verb_and_every_option(loaded: NotebookShell) -> None:
@@ -440,12 +449,12 @@ def test_config_shows_the_settings_and_not_the_key(loaded: NotebookShell, at_ser
 
 def test_models_lists_what_the_endpoint_offers(loaded: NotebookShell) -> None:
     run_cell(loaded, "%holysheep models")
-    assert shown_text(loaded) == "raw   (the one that answers)\nraw-large"
+    assert shown_text(loaded) == MODELS
 
 
 def test_a_verb_can_be_called_from_code_that_cannot_await(loaded: NotebookShell) -> None:
     run_cell(loaded, "def f():\n    %holysheep models\nf()")
-    assert shown_text(loaded) == "raw   (the one that answers)\nraw-large"
+    assert shown_text(loaded) == MODELS
 
 
 def test_stop_and_wait_say_what_they_found(loaded: NotebookShell, at_server: RawServer) -> None:
@@ -538,3 +547,97 @@ def test_a_script_from_a_file_answers_until_local_ends(loaded: NotebookShell, tm
     )
     assert run_cell(loaded, "%%holysheep\nHello").result.text == "Baa."
     run_cell(loaded, "%holysheep local stop")
+
+
+# Names, prices, costs
+
+
+def test_a_cell_asks_the_model_that_its_alias_stands_for(loaded: NotebookShell, at_server: RawServer) -> None:
+    at_server.play(answer("a"))
+    run_cell(loaded, "%holysheep alias quick raw-large")
+    try:
+        run_cell(loaded, "%%holysheep quick\nHi")
+        assert at_server.asked[0].json["model"] == "raw-large"
+        run_cell(loaded, "%holysheep models")
+        assert "raw-large   –       –        alias quick\n" in shown_text(loaded)
+        run_cell(loaded, "%holysheep alias")
+        assert shown_text(loaded) == "quick   raw-large"
+    finally:
+        run_cell(loaded, "%holysheep alias --remove quick")
+
+
+def test_prices_are_shown_set_and_taken_back(loaded: NotebookShell) -> None:
+    run_cell(loaded, "%holysheep prices")
+    assert shown_text(loaded) == (
+        "                    input   output\n"
+        "gpt-4.1             –       8.00     www.holysheep.ai, 2026-04-14\n"
+        "claude-sonnet-4.5   –       15.00    www.holysheep.ai, 2026-04-14\n"
+        "gemini-2.5-flash    –       2.50     www.holysheep.ai, 2026-04-14\n"
+        "deepseek-v3.2       –       0.42     www.holysheep.ai, 2026-04-14\n\n"
+        "USD per million tokens; – is unknown. %holysheep prices MODEL INPUT OUTPUT sets one."
+    )
+    published = shown_text(loaded)
+    run_cell(loaded, "%holysheep prices gpt-4.1 - 7.125")
+    first = shown_text(loaded).split("\n")[1]
+    assert first.startswith("gpt-4.1             –       7.125    %holysheep prices, 2")
+    assert shown_text(loaded).count("gpt-4.1") == 1
+    run_cell(loaded, "%holysheep prices --remove gpt-4.1")
+    assert shown_text(loaded) == published
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (
+            "prices gpt-4.1 8",
+            "%holysheep prices takes [MODEL INPUT OUTPUT] or --remove MODEL, in USD per million tokens; "
+            "- is an unknown price.",
+        ),
+        ("prices gpt-4.1 a 8", "A price is a number of US dollars per million tokens, and 'a' is none."),
+        ("prices gpt-4.1 -1 8", "A price is a number of US dollars per million tokens, and '-1' is none."),
+        ("prices gpt-4.1 nan 8", "A price is a number of US dollars per million tokens, and 'nan' is none."),
+        ("prices --remove raw", "No price was set for 'raw'."),
+        ("cost today", "%holysheep cost takes nothing."),
+    ],
+)
+def test_a_wrong_line_about_costs_is_refused_in_one_sentence(loaded: NotebookShell, line: str, sentence: str) -> None:
+    result = run_cell(loaded, f"%holysheep {line}")
+    assert isinstance(result.error_in_exec, UsageError)
+    assert last_error(result) == sentence
+
+
+def cost_rows(shell: InteractiveShell) -> dict[str, list[str]]:
+    run_cell(shell, "%holysheep cost")
+    heading, *lines = shown_text(shell).split("\n")
+    assert heading.split() == ["runs", "tokens", "cost"]
+    return {line[:13].strip(): re.split(r" {2,}", line[16:]) for line in lines}
+
+
+def test_cost_sums_the_last_cell_the_notebook_and_the_day(
+    loaded: NotebookShell, at_server: RawServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    fresh = Spending()
+    for module in ("tally", "pricing.meter", "pricing.verb"):
+        monkeypatch.setattr(f"holysheep_nb.{module}.spending", fresh)
+    assert cost_rows(loaded) == {name: ["0", "–", "–"] for name in ("last cell", "this notebook", "today")}
+    run_cell(loaded, "%holysheep prices raw 1000 2000")
+    for _ in range(3):
+        at_server.play(answer("a"))
+    run_cell(loaded, "%%holysheep\nHi", cell_id="1")
+    run_cell(loaded, "%%holysheep\nHi", cell_id="2")
+    run_cell(loaded, "%%holysheep\nHi", cell_id="2")
+    three = ["3", "9 + 15", "$0.039"]
+    assert cost_rows(loaded) == {"last cell": ["2", "6 + 10", "$0.026"], "this notebook": three, "today": three}
+
+
+def test_a_cell_with_a_limit_ends_there_and_fails_with_its_text_kept(
+    loaded: NotebookShell, at_server: RawServer
+) -> None:
+    at_server.play(sse_head(), *(chunk(f" w{number}") for number in range(500)), HANG)
+    run_cell(loaded, "%config HolySheepMagics.prices = {'raw': (0, 1000)}")
+    result = run_cell(loaded, "%%holysheep --max-cost 0.05\nHi")
+    assert isinstance(result.error_in_exec, BudgetError)
+    assert loaded.user_ns["_"].status == "budget"
+    assert shown_text(loaded) == loaded.user_ns["_"].text
+    assert loaded.user_ns["_"].text.count(" w") <= 55

@@ -8,11 +8,27 @@ roll_back(journal)                      # byte for byte
 
 from __future__ import annotations
 
+from importlib import import_module
 from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
 
 from holysheep_nb.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from .journal import roll_back, write
+    from .scan import plan
+
 __all__ = ["plan", "require_extra", "roll_back", "write"]
+
+_PLACES = {"plan": ".scan", "roll_back": ".journal", "write": ".journal"}
+
+
+def __getattr__(name: str) -> Any:
+    """What needs the extra is imported when it is first used. Raises `ConfigurationError` without it."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    require_extra()
+    return getattr(import_module(_PLACES[name], __name__), name)
 
 
 def require_extra() -> None:
@@ -23,9 +39,3 @@ def require_extra() -> None:
             'This needs more packages: pip install "holysheep_nb[migrate]".',
             details=f"missing: {', '.join(missing)}",
         )
-
-
-require_extra()
-
-from .journal import roll_back, write  # noqa: E402
-from .scan import plan  # noqa: E402

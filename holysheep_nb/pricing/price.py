@@ -68,11 +68,16 @@ class Prices:
             return found
         if is_local and _LOCAL_MODEL.fullmatch(model):
             return FREE
-        return _find(_published(), name) or UNKNOWN
+        return find_published(model)
 
     def all(self) -> list[Price]:
         """Every price there is, those that were set first."""
         return [*self._given.values(), *(price for name, price in _published().items() if name not in self._given)]
+
+
+def find_published(model: str) -> Price:
+    """The price that this package has of a model, `UNKNOWN` if it has none."""
+    return _find(_published(), _key(model)) or UNKNOWN
 
 
 def _find(prices: Mapping[str, Price], name: str) -> Price | None:
@@ -105,8 +110,8 @@ def _read(model: str, price: Any) -> Price:
         values, price = (price[0], price[1]), {}
     else:
         raise ValueError(f"the price of {model} is no pair of input and output: write ({model!r}: (2.0, 8.0))")
-    numbers = [None if usd is None else _number(model, usd) for usd in values]
-    return Price(model, *numbers, source=str(price.get("source") or "set here"), date=str(price.get("date") or ""))
+    input_usd, output_usd = (None if usd is None else _number(model, usd) for usd in values)
+    return Price(model, input_usd, output_usd, str(price.get("source") or "set here"), str(price.get("date") or ""))
 
 
 def _number(model: str, usd: Any) -> float:

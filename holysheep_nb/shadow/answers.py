@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..conversation import Usage
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -37,6 +39,13 @@ class Answer:
     def is_whole(self) -> bool:
         """True if the server said that the answer is complete."""
         return not self.problem
+
+    @property
+    def usage(self) -> Usage | None:
+        """Its tokens; None if nothing is known of them."""
+        if self.input_tokens is None or self.output_tokens is None:
+            return None
+        return Usage(self.input_tokens, self.output_tokens, self.is_estimate)
 
     @property
     def gap_p95_s(self) -> float | None:

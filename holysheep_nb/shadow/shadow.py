@@ -48,7 +48,7 @@ class Shadow:
         self.results = results
         self.budget_usd = budget_usd
         self.is_used_up = False
-        """True once a prompt was not sent because of the budget."""
+        """True once prompts were left out because of the budget."""
         self._concurrency = concurrency
         self._waiting = deque(
             each
@@ -69,13 +69,15 @@ class Shadow:
         `on_progress` is called there after each prompt. Raises `HolySheepError` if the results cannot be written; an
         answer that fails is a result.
         """
+        if self._waiting:
+            await _together(self.old.connect(), self.new.connect())
         workers = min(self._concurrency, len(self._waiting))
         await _together(*(self._work(on_progress) for _ in range(workers)))
+        self.is_used_up = bool(self._waiting)
 
     async def _work(self, on_progress: Callable[[], None]) -> None:
         while self._waiting:
             if not self._can_afford_another():
-                self.is_used_up = True
                 return
             prompt = self._waiting.popleft()
             self._underway += 1
@@ -86,17 +88,17 @@ class Shadow:
             self.results.add(prompt.key, Pair(old, new))
             on_progress()
 
-    def cost_usd(self, prompt: ShadowPrompt) -> float | None:
-        """What a prompt has cost on both sides; None if a price or a count of tokens is unknown."""
-        pair = self.results[prompt.key]
-        costs = self.old.cost_usd(prompt, pair.old), self.new.cost_usd(prompt, pair.new)
-        return None if None in costs else sum(cost for cost in costs if cost is not None)
-
     def _can_afford_another(self) -> bool:
         if self.budget_usd is None:
             return True
-        costs = [self.cost_usd(prompt) or 0.0 for prompt in self.prompts if prompt.key in self.results]
+        costs = [self._cost_usd(prompt) for prompt in self.prompts if prompt.key in self.results]
         return sum(costs) + max(costs, default=0.0) * (self._underway + 1) <= self.budget_usd
+
+    def _cost_usd(self, prompt: ShadowPrompt) -> float:
+        """What a prompt has cost on both sides. An answer that nobody has counted, as of a refusal, cost nothing."""
+        pair = self.results[prompt.key]
+        costs = self.old.cost(prompt, pair.old), self.new.cost(prompt, pair.new)
+        return sum(cost.usd or 0.0 for cost in costs)
 
     def _check(self) -> None:
         if self._concurrency < 1:
@@ -108,10 +110,10 @@ class Shadow:
             if name:
                 raise UsageError(f"A prompt contains the value of {name}: take it out.")
             for side in (self.old, self.new):
-                if side.price_for(prompt) is None and self.budget_usd is not None:
+                if side.price_for(prompt).missing and self.budget_usd is not None:
                     raise UsageError(
-                        f"A budget needs prices, and that of {side.model_for(prompt)} at {side.host} is unknown: give "
-                        "it with --old-price or --price, as IN,OUT in USD per million tokens."
+                        f"A budget needs prices, and {side.model_for(prompt)} at {side.host} has none that is known: "
+                        "give it with --old-price or --price, as IN,OUT in USD per million tokens."
                     )
 
 

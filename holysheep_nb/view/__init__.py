@@ -13,9 +13,10 @@ from .capture import captured_output
 from .frozen import frozen_bundle
 from .headless import HeadlessView, HiddenView
 from .output import Output
+from .page import Page
 from .terminal import TerminalView
 
-__all__ = ["captured_output", "clean_up", "has_front_end", "open_view", "prepare", "show_run", "show_text"]
+__all__ = ["Page", "captured_output", "clean_up", "has_front_end", "open_view", "prepare", "show_run", "show_text"]
 
 
 def open_view(*, live: bool = False, hidden: bool = False, shows_error: bool = True) -> View | None:

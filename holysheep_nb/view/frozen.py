@@ -51,14 +51,16 @@ def frozen_text(run: Run, *, shows_error: bool = True) -> str:
 
 
 def footer(run: Run) -> str:
-    """One line: model, state if not complete, tokens, seconds, what context was sent."""
+    """One line: model, state if not complete, tokens, cost, seconds, what context was sent."""
     items = [run.model]
     if note := ending_note(run):
         items.append(note)
     elif run.status != "complete":
-        items.append("cut off" if run.status == "truncated" else run.status)
+        items.append(_ENDINGS.get(run.status, run.status))
     if run.usage:
         items.append(str(run.usage))
+    if cost := cost_note(run):
+        items.append(cost)
     timing = f"{run.timing.seconds:.1f} s"
     if run.timing.first_delta_s is not None:
         timing += f", first after {run.timing.first_delta_s:.2f} s"
@@ -68,6 +70,14 @@ def footer(run: Run) -> str:
     if run.turn.skipped:
         items.append(f"{len(run.turn.skipped)} unreadable payload(s) left out")
     return " · ".join(items)
+
+
+_ENDINGS = {"truncated": "cut off", "budget": "ended by its budget"}
+
+
+def cost_note(run: Run) -> str:
+    """What it costs, in words; "" where there are no tokens yet, or nothing was asked of anybody."""
+    return str(run.cost) if run.usage and not run.request.replayed_from else ""
 
 
 def ending_note(run: Run) -> str:
@@ -118,6 +128,7 @@ def run_metadata(run: Run) -> dict[str, Any]:
         "host": run.request.host,
         "turns": [turn.to_dict() for turn in run.turns],
         "error": str(run.error) if run.error else None,
+        "cost": run.cost.to_dict() if run.cost else None,
         "timing": {
             "seconds": round(run.timing.seconds, 3),
             "first_delta_s": _rounded(run.timing.first_delta_s),
@@ -206,7 +217,12 @@ def _rounded(seconds: float | None) -> float | None:
 
 
 def _without_text(metadata: dict[str, Any], text: str) -> dict[str, Any]:
-    """The same, without what stands in the notebook anyway: the answer is named instead, images are outputs."""
+    """The same, without what stands in the notebook anyway: the answer is named instead, images are outputs.
+
+    Of a prompt's images only their places stay.
+    """
+    for part in (part for turn in metadata["turns"] for part in turn["parts"] if part["type"] == "image"):
+        part["url"] = ""
     for part in metadata["turns"][-1]["parts"]:
         if part["type"] == "tool_result":
             part["images"] = []

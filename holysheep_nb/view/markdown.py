@@ -21,10 +21,12 @@ _ODD_FENCE = re.compile(r"^(?! {0,3}>)[^`~A-WYZa-wyz]*(?:`{3,}[^`]*|~{3,}.*)$")
 _FENCE_LIKE = re.compile(r"^([^`~A-Za-z]*)(`{3,}|~{3,})(.*)$")
 _LANGUAGE = re.compile(r"[ \t]*(?!mermaid\b)([\w+#.-]{1,40})(?:[\s{]|$)", re.I)
 _CODE_SPAN = re.compile(r"(?<!`)(`+)(?!`)([^\n]+?)(?<!`)\1(?!`)")
-_LIVE = re.compile(r"<[A-Za-z/!?]|!\[|\]:|\]\(")
-# How far into an address its protocol is looked for; what hides it longer is foul.
+_LIVE = re.compile(r"<[A-Za-z/!?]|!\[|\]:|\]\(|\$\$|\\\\\[|\\begin\{")
+# What may begin a formula, of which JupyterLab and nbconvert look for the end before they look for code.
+_FORMULA = re.compile(r"\$|\\\\[(\[]|\\begin\{", re.I)
+_FAIR_ADDRESS = re.compile(r"[ \t]*<?(?:https?://|mailto:)", re.I)
+# Enough to see how an address begins.
 _ADDRESS_CHARACTERS = 300
-_LINK_PROTOCOLS = ("http", "https", "mailto")
 _SAFE_TAG = re.compile(r"</?(?:b|br|code|del|em|i|kbd|s|strong|sub|sup|u)\s*/?>", re.I)
 _DEFINITION = re.compile(r"^ {0,3}\[[^\[\]]+\]: +https?://[^\s<>\"'()]+(?: +\"[^\"]*\")? *$")
 
@@ -32,6 +34,8 @@ _DEFINITION = re.compile(r"^ {0,3}\[[^\[\]]+\]: +https?://[^\s<>\"'()]+(?: +\"[^
 def safe_markdown(text: str) -> str:
     """Markdown in which images are links and raw HTML is text, but for a few tags without attributes."""
     lines = re.sub(r"\r\n?|[\u2028\u2029]", "\n", text).split("\n")
+    # In JupyterLab an empty line ends whatever began like a formula.
+    is_set_off = _FORMULA.search(text) is not None
     safe: list[str] = []
     prose: list[str] = []
     start = 0
@@ -50,12 +54,14 @@ def safe_markdown(text: str) -> str:
         if opening is None or end is None:
             # In a quote, whatever is left open ends with the quote.
             return "\n".join([*safe, "", *("> " + _escape(_unmark(_plain_fence(each))) for each in lines[start:])])
-        if safe and safe[-1].strip() and not re.fullmatch(" {0,3}", opening[1]):
+        if safe and safe[-1].strip() and (is_set_off or not re.fullmatch(" {0,3}", opening[1])):
             safe.append("")
         safe += [_plain_fence(line), *lines[start + 1 : end + 1]]
         if end == len(lines):
             safe.append(" " * len(opening[1]) + opening[2])
         start = end + 1
+        if is_set_off and start < len(lines) and lines[start].strip():
+            safe.append("")
     return "\n".join([*safe, *_safe_prose(prose)])
 
 
@@ -140,11 +146,8 @@ def _unmark(text: str) -> str:
 
 
 def _without_foul_link(link: re.Match[str]) -> str:
-    # As a browser reads it: entities and escapes resolved, blanks and control characters left out.
-    address = re.sub(r"[\x00-\x20<\\]", "", html.unescape(link[1]))
-    protocol = re.match("[^/?#]*?(?=:)", address)
-    is_fair = protocol is not None and protocol[0].lower() in _LINK_PROTOCOLS
-    return link[0] if is_fair else "]&#40;"
+    # Spelt out: what stands for a letter or a blank in it is read in more than one way.
+    return link[0] if _FAIR_ADDRESS.match(link[1]) else "]&#40;"
 
 
 def _without_images(text: str) -> str:
@@ -162,7 +165,9 @@ def one_line(text: str) -> str:
 
 def plain(text: str) -> str:
     """Any text as one line of markdown that says just this."""
-    return re.sub(r"[\\`*\[\]]", r"\\\g<0>", html.escape(one_line(text), quote=False))
+    # A backslash or a dollar might begin a formula.
+    escaped = re.sub(r"[`*\[\]]", r"\\\g<0>", html.escape(one_line(text), quote=False).replace("\\", "&#92;"))
+    return escaped.replace("$", "&#36;")
 
 
 def strip_fence(text: str) -> str:

@@ -9,7 +9,7 @@ of a subshell) and are handed to the stream thread at once.
     status     {"seq", "state", "message", "model", "context", "retry", "can_resume", "seconds_since_start"}, where
                `retry` is {"problem", "at_s", "attempt", "attempts"} while a request is about to be made again, else
                null: `at_s` is when, in seconds since the start
-    stats      {"first_delta_s", "deltas_per_s", "seconds", "usage"}, at most 4 a second
+    stats      {"first_delta_s", "deltas_per_s", "seconds", "usage", "cost"}, at most 4 a second
 
 Commands: `hello` and `bye` with a view's id, `stop`, `resume`, `resync`, `load`; `approve` with `call_id`, `arguments`
 (JSON text, or null if they stay as they are) and `always`; `deny` with `call_id` and `reason`.
@@ -25,11 +25,12 @@ from IPython.core.interactiveshell import InteractiveShell
 
 from ..approvals import NOBODY_THERE
 from ..conversation import Op
+from ..errors import UsageError
 from ..kernel import stream_thread
 from ..masks import open_log
 from ..run import Run
 from .front_end import FRONT_END, AnswerWidget, open_front_end
-from .frozen import context_note, ending_note, frozen_bundle, retry_note
+from .frozen import context_note, cost_note, ending_note, frozen_bundle, retry_note
 from .headless import HiddenView
 from .output import Output, show_images
 
@@ -210,9 +211,14 @@ class WidgetView(HiddenView):
     def _resume(self) -> None:
         if self._run is None or not self._offers_resume(self._run):
             return
+        try:
+            self._run.resume()
+        except UsageError as refusal:
+            if self._widget is not None:
+                self._widget.status = {**self._status(self._run), "message": str(refusal)}
+            return
         self._end_offer()
         WidgetView._streaming.add(self)
-        self._run.resume()
 
     # On the stream thread
 
@@ -306,6 +312,7 @@ class WidgetView(HiddenView):
             "deltas_per_s": None if rate is None else round(rate, 1),
             "seconds": round(run.timing.seconds, 2),
             "usage": run.usage.to_dict() if run.usage else None,
+            "cost": cost_note(run) or None,
         }
 
     def _widget_bundle(self, run: Run) -> dict[str, Any]:

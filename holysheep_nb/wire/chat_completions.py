@@ -38,7 +38,7 @@ from ..events import (
     TurnStarted,
     UsageReported,
 )
-from ..parts import Part, TextPart, ToolCallPart, ToolResultPart
+from ..parts import ImagePart, Part, TextPart, ToolCallPart, ToolResultPart
 from .text import PairJoiner, excerpt, read_raw_text, read_text, sendable
 
 DONE = "[DONE]"
@@ -46,6 +46,11 @@ _GO_ON = (
     "Your answer was cut off. Go on exactly where it ends, in mid-sentence if need be: repeat nothing of it, and "
     "say nothing about the interruption."
 )
+# By whether there is an image.
+_IMAGE_NOTES = {
+    True: " (This model takes no images, so this one is left out.) ",
+    False: " (This image was not kept.) ",
+}
 _UNREADABLE = (ValueError, RecursionError)
 _MISSHAPEN = (TypeError, AttributeError, KeyError, ValueError, OverflowError, RecursionError)
 # What parsing a date raises, depending on what is wrong with it.
@@ -54,15 +59,34 @@ _UNDATED = (ValueError, TypeError, IndexError, OverflowError)
 _MAX_COUNT = 2**53 - 1
 
 
-def messages_from_turns(turns: Iterable[Turn], system: str = "") -> list[dict[str, Any]]:
-    """The `messages` of a request: the system prompt, then each turn that says something."""
+def messages_from_turns(turns: Iterable[Turn], system: str = "", *, takes_images: bool = True) -> list[dict[str, Any]]:
+    """The `messages` of a request: the system prompt, then each turn that says something.
+
+    takes_images   False says in a note where a person's images would be
+    """
     messages: list[dict[str, Any]] = [{"role": "system", "content": system}] if system else []
     for turn in turns:
         if turn.role == "assistant":
             messages += _messages_from_parts(turn.parts)
-        elif turn.text:
-            messages.append({"role": turn.role, "content": turn.text})
+        elif turn.parts and (content := _content_from_parts(turn.parts, takes_images)):
+            messages.append({"role": turn.role, "content": content})
     return messages
+
+
+def _content_from_parts(parts: Iterable[Part], takes_images: bool) -> str | list[dict[str, Any]]:
+    """What a person said: text, or a list of texts and images where there are any."""
+    content: list[dict[str, Any]] = []
+    for part in parts:
+        if isinstance(part, ImagePart) and part.url and takes_images:
+            content.append({"type": "image_url", "image_url": {"url": part.url}})
+            continue
+        text = _IMAGE_NOTES[bool(part.url)] if isinstance(part, ImagePart) else part.read()
+        if content and content[-1]["type"] == "text":
+            content[-1]["text"] += text
+        elif text:
+            content.append({"type": "text", "text": text})
+    has_images = any(block["type"] != "text" for block in content)
+    return content if has_images else "".join(block["text"] for block in content)
 
 
 def continuation(parts: Sequence[Part]) -> list[dict[str, Any]]:
@@ -168,18 +192,18 @@ class Decoder:
         try:
             chunk = json.loads(payload)
         except _UNREADABLE as error:
-            return [PayloadSkipped(f"not JSON ({error}): {excerpt(payload)}")]
+            return [PayloadSkipped(f"not JSON ({error}): {excerpt(sendable(payload))}")]
         if not isinstance(chunk, dict):
-            return [PayloadSkipped(f"not an object: {excerpt(payload)}")]
+            return [PayloadSkipped(f"not an object: {excerpt(sendable(payload))}")]
         if chunk.get("error"):
-            raise error_from_object(chunk["error"], details=payload)
+            raise error_from_object(chunk["error"], details=sendable(payload))
         events: list[Event] = []
         try:
             for event in self._events(chunk):
                 events.append(event)
         except _MISSHAPEN as error:
             # What came before the bad field stands.
-            events.append(PayloadSkipped(f"unexpected shape ({error}): {excerpt(payload)}"))
+            events.append(PayloadSkipped(f"unexpected shape ({error}): {excerpt(sendable(payload))}"))
         return events
 
     def end(self) -> list[Event]:

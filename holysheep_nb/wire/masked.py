@@ -27,6 +27,7 @@ class _MaskedDecoder:
         self._keys = known_keys()
         self._growing: dict[_Kind, StreamMask] = {}
         self._last: Event | None = None
+        self._last_kind: _Kind | None = None
 
     @property
     def finish_reason(self) -> str | None:
@@ -55,12 +56,12 @@ class _MaskedDecoder:
         masked: list[Event] = []
         for event in events:
             kind = _kind(event)
-            if self._last is not None and kind != _kind(self._last):
+            if self._last_kind is not None and kind != self._last_kind:
                 masked += self._rest()
             if kind is None:
                 masked.append(event)
                 continue
-            self._last = event
+            self._last, self._last_kind = event, kind
             if kind not in self._growing:
                 self._growing[kind] = StreamMask(self._keys)
             text = self._growing[kind].feed(_text(event))
@@ -71,8 +72,7 @@ class _MaskedDecoder:
 
     def _rest(self) -> list[Event]:
         """What is held back of the text that grew last."""
-        last, self._last = self._last, None
-        kind = None if last is None else _kind(last)
+        (last, kind), (self._last, self._last_kind) = (self._last, self._last_kind), (None, None)
         text = "" if kind is None else self._growing.pop(kind).rest()
         if last is None or not text:
             return []
@@ -81,8 +81,9 @@ class _MaskedDecoder:
 
 def _kind(event: Event) -> _Kind | None:
     """Which text an event appends to, if any."""
-    if isinstance(event, TextDelta | ReasoningDelta):
-        return type(event), 0
+    kind = type(event)
+    if kind is TextDelta or kind is ReasoningDelta:
+        return kind, 0
     return (ToolCallDelta, event.index) if isinstance(event, ToolCallDelta) else None
 
 

@@ -61,6 +61,7 @@ export function describeEnd({ status, stats, keepHint }: Session): string {
     status.state === "stopped" ? "stopped" : null,
     hasNotice ? null : status.message,
     usage ? describeUsage(usage) : null,
+    stats?.cost,
     stats ? describeTiming(stats.seconds, stats.first_delta_s) : null,
     status.context,
     keepHint,

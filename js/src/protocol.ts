@@ -118,6 +118,8 @@ export interface Stats {
   deltas_per_s: number | null;
   seconds: number;
   usage: { input_tokens: number; output_tokens: number; is_estimate?: boolean } | null;
+  /** What it costs, in words; null while nobody has counted the tokens. */
+  cost?: string | null;
 }
 
 /** The static output, for the page to put in the widget's place where the kernel's own update did not reach it. */

@@ -163,7 +163,7 @@ test("a complete run shows one line of figures and no status line", () => {
   const { element, kernel } = openLab();
   lab.model.set({
     document: kernel.document,
-    stats: STATS,
+    stats: { ...STATS, cost: "≥ $0.0017, input price unknown" },
     keep_hint: "%holysheep show keeps this answer",
     status: statusOf("complete", { context: "with 2 earlier cells" }),
   });
@@ -172,8 +172,19 @@ test("a complete run shows one line of figures and no status line", () => {
   assert.equal(isShown(element, ".holysheep-notice"), false);
   assert.equal(
     textOf(element, ".holysheep-footer"),
-    "gpt-4.1 · 1,612 + 214 tokens · 2.1 s, first after 0.24 s · with 2 earlier cells · %holysheep show keeps this answer",
+    "gpt-4.1 · 1,612 + 214 tokens · ≥ $0.0017, input price unknown · 2.1 s, first after 0.24 s · " +
+      "with 2 earlier cells · %holysheep show keeps this answer",
   );
+});
+
+test("a run that its budget ended says so above its figures", () => {
+  const { element } = openLab();
+  const message = "This run has reached its limit of $0.05.";
+  lab.model.set({ status: statusOf("budget", { message }), stats: { ...STATS, cost: "≈ $0.05" } });
+  lab.page.frame();
+  assert.equal(isShown(element, ".holysheep-status"), false);
+  assert.equal(textOf(element, ".holysheep-notice"), message);
+  assert.match(textOf(element, ".holysheep-footer"), /^gpt-4\.1 · 1,612 \+ 214 tokens · ≈ \$0\.05 · 2\.1 s/);
 });
 
 test("a stopped run says so in its footer", () => {

@@ -37,6 +37,7 @@ WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 _START_TIMEOUT_S = 60.0
 _STOP_TIMEOUT_S = 10.0
 _PAGE_TIMEOUT_MS = 60_000
+_MAX_TABS = 40
 
 _KERNEL = "window.jupyterapp?.shell?.currentWidget?.sessionContext?.session?.kernel"
 _CELLS = "window.jupyterapp.shell.currentWidget.content"
@@ -155,6 +156,16 @@ class Notebook:
         self.page.reload()
         self.wait_connected()
 
+    def leave(self) -> None:
+        """Closes the page; the kernel goes on."""
+        self.page.close()
+
+    def come_back(self) -> None:
+        """Opens the notebook in a new page, and waits until it has its kernel back."""
+        self.page = self._new_page()
+        self.page.goto(self._lab.address(self.name))
+        self.wait_connected()
+
     def reopen_without_kernel(self) -> None:
         """Shuts the kernel down, and opens the saved notebook in a new page."""
         self._lab.end_kernels()
@@ -193,6 +204,19 @@ class Notebook:
             arg=index,
             timeout=timeout_s * 1000,
         )
+
+    def wait_frozen(self, index: int) -> None:
+        """Waits until a cell has ended and its output that stays has taken the widget's place."""
+        self.wait_ended(index)
+        self.wait(lambda: self.widget(index).count() == 0)
+
+    def tab_to(self, target: Locator) -> None:
+        """Presses Tab until the target has the focus."""
+        for _ in range(_MAX_TABS):
+            if target.evaluate("(element) => element === document.activeElement"):
+                return
+            self.page.keyboard.press("Tab")
+        raise AssertionError("Tab does not lead there")
 
     def save(self) -> Any:
         """Saves, and gives the file's notebook."""

@@ -38,11 +38,13 @@ def kernel_holder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[KernelHo
 
 
 @pytest.fixture
-def kernel(kernel_holder: KernelHolder, server: RawServer) -> Iterator[LiveKernel]:
+def kernel(kernel_holder: KernelHolder, server: RawServer, request: pytest.FixtureRequest) -> Iterator[LiveKernel]:
     """A kernel with the extension just loaded, whose endpoint is `server`."""
     kernel = kernel_holder.kernel()
     kernel.cells.clear()
     kernel.widgets.clear()
+    kernel.messages.clear()
+    kernel.keeps_messages = request.config.getoption("--key-hunt")
     kernel.run(
         "%reset -f\n"
         "import os\n"

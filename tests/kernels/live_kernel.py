@@ -165,6 +165,9 @@ class LiveKernel:
         self.cells: dict[str, Cell] = {}
         self.widgets: list[Widget] = []
         self.comms: dict[str, Widget | None] = {}
+        self.keeps_messages = False
+        self.messages: list[dict[str, Any]] = []
+        self.prompts: list[dict[str, Any]] = []
         self._displays: dict[str, Output] = {}
         self._threads = [
             threading.Thread(target=self._read, args=(get,), name="page", daemon=True)
@@ -227,6 +230,15 @@ class LiveKernel:
         """The restart button: the kernel is asked to end, and another takes its place."""
         self._manager.restart_kernel()
 
+    def wait_for_prompt(self, timeout_s: float = 10.0) -> None:
+        """Waits until the kernel asks for input, which then stands in `prompts`."""
+        self.prompts.append(self._client.get_stdin_msg(timeout=timeout_s)["content"])
+
+    def answer_prompt(self, text: str) -> None:
+        """Waits until the kernel asks for input, and types it."""
+        self.wait_for_prompt()
+        self._client.input(text)
+
     # What a page does
 
     def send(self, kind: str, content: dict[str, Any], *, subshell_id: str | None = None) -> None:
@@ -260,6 +272,8 @@ class LiveKernel:
 
     def _take(self, message: dict[str, Any], now: float) -> None:
         kind, content = message["header"]["msg_type"], message["content"]
+        if self.keeps_messages:
+            self.messages.append(message)
         cell = self.cells.get(message["parent_header"].get("msg_id", ""))
         match kind:
             case "comm_open" | "comm_msg" | "comm_close":

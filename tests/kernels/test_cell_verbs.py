@@ -44,7 +44,9 @@ def test_models_lists_what_the_server_offers_and_marks_the_chosen(
 ) -> None:
     cell = kernel.run(code)
     assert cell.status == "ok"
-    assert cell.text.split("\n")[:2] == ["raw   (the one that answers)", "raw-large"]
+    first, second = cell.text.split("\n")[1:3]
+    assert first.split(maxsplit=3) == ["raw", "–", "–", "the one that answers"]
+    assert second.split() == ["raw-large", "–", "–"]
 
 
 def test_stop_ends_what_streams_and_says_how_many(kernel: LiveKernel, server: RawServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbconvert import HTMLExporter, MarkdownExporter
-from raw_server import RawServer, answer, json_answer
+from raw_server import RawServer, answer, calling, json_answer
 
 
 @pytest.fixture
@@ -52,3 +53,23 @@ def test_an_error_fails_the_notebook(at_server: RawServer, in_folder: Path) -> N
     at_server.play(json_answer({"error": {"message": "Incorrect API key"}}, "401 Unauthorized"))
     with pytest.raises(CellExecutionError, match="AuthenticationError: "):
         execute(in_folder, "%%holysheep\none", "print('never')")
+
+
+def test_a_call_that_nobody_can_approve_is_denied_at_once_and_the_notebook_completes(
+    at_server: RawServer, in_folder: Path
+) -> None:
+    at_server.play(calling(("order", {"city": "Paris"}), text="I order."))
+    at_server.play(answer("Then not."))
+    define = "calls = []\ndef order(city: str) -> str:\n    calls.append(city)\n    return city"
+    notebook = execute(in_folder, define, "%%holysheep -T order\nDo it", "print(calls)")
+    (said,) = [m["content"] for m in at_server.asked[1].json["messages"] if m["role"] == "tool"]
+    assert said.startswith("The call was denied: Nobody is here to approve this call")
+    assert notebook.cells[3].outputs[0]["text"] == "[]\n"
+    (output,) = notebook.cells[2].outputs
+    assert "· denied</summary>" in output["data"]["text/markdown"]
+    timing = notebook.cells[2].metadata["execution"]
+    began, ended = (
+        datetime.fromisoformat(timing[name].removesuffix("Z"))
+        for name in ("iopub.execute_input", "shell.execute_reply")
+    )
+    assert (ended - began).total_seconds() < 1.0
