@@ -7,13 +7,14 @@ import contextlib
 import json
 import os
 import queue
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from . import agent
 from .aliases import resolve_alias
 from .approvals import POLICIES, Approvals
 from .attachments import read_attachments
+from .comparison import MOST_MODELS, Comparison
 from .config import Settings
 from .conversation import Conversation, Exchange, Turn, Usage
 from .errors import AnswerFormatError, UsageError, show_briefly
@@ -28,7 +29,7 @@ from .pricing import Meter
 from .prompts import join_texts
 from .route import Route, open_route
 from .run import Request, Run
-from .timing import estimate_request_tokens
+from .timing import estimate_request_tokens, iso_now
 from .tool_calls import ToolCalls
 from .tools import Tool, make_tool
 from .view import captured_output, open_view
@@ -81,6 +82,7 @@ class Chat:
         self.parameters = parameters
         self.conversation = Conversation()
         self.runs: list[Run] = []
+        self.chosen: Run | None = None
         self.listed_models: list[str] = []
         self._always: set[str] = set()
 
@@ -109,9 +111,11 @@ class Chat:
         afresh: bool = False,
         live: bool = False,
         label: str = "",
+        remark: str = "",
         show: bool = True,
         shows_error: bool = True,
         listener: Callable[[Event | None], None] | None = None,
+        start: bool = True,
         **parameters: Any,
     ) -> Run:
         """Sends a prompt with the conversation above it; the answer streams while you go on.
@@ -125,10 +129,12 @@ class Chat:
         replay        such a file, played instead of asking: it needs neither key nor network
         cell          the cell that asks: asking again from it replaces its exchange
         afresh        leaves out what was said above
+        remark        what the answer's footer says besides
         live          keeps the widget instead of freezing it into markdown
         show          False streams without showing anything
         shows_error   False leaves an error's sentence to whoever raises it
         listener      is called on the stream thread with each event, and with None at the end
+        start         False leaves it to `run.start()`; nothing is shown then
 
         Raises `UsageError` and `ConfigurationError` at once, before anything is sent; what goes wrong
         later is raised when the run is awaited.
@@ -159,7 +165,10 @@ class Chat:
         body = route.request_body(asked, messages, sent)
         meter = _meter(self.settings, route, max_cost)
         meter.check_start(route.models(asked), estimate_request_tokens(body))
-        exchange = self.conversation.begin(cell, turns, afresh=afresh)
+        exchange = self.conversation.begin(cell, turns, afresh=afresh, label=label)
+        read = [each for each in earlier if each.source]
+        # The columns of a comparison are no versions of each other.
+        branches = tuple(exchange.branches) if start else ()
         request = Request(
             prompt=Turn.user(prompt).text,
             model=asked,
@@ -171,8 +180,15 @@ class Chat:
             label=label,
             cell=exchange.key,
             replayed_from=route.cassette.path.name if route.cassette is not None else "",
+            starts_afresh=afresh,
+            earlier_source=read[0].source if read else "",
+            earlier_read=len(read),
+            remark=remark,
+            branches=branches,
+            version=len(branches) + 1,
+            asked_at=iso_now(),
         )
-        view = open_view(live=live, hidden=not show, shows_error=shows_error)
+        view = open_view(live=live, hidden=not show, shows_error=shows_error) if start else None
         approvals = Approvals(policy, self._always, self.settings.approval_timeout_s, lambda: run.can_ask)
         calls = self._tool_calls(route, asked, offered, approvals) if offered else None
         rounds = max_rounds or self.max_rounds or self.settings.max_rounds
@@ -192,9 +208,52 @@ class Chat:
             meter,
         )
         self.runs.append(run)
+        self.chosen = None
         if listener is not None:
             run.subscribe(listener)
+        if not start:
+            return run
         return run.start(view) if view else run.start()
+
+    def compare(
+        self,
+        prompt: str | Sequence[UserPart],
+        models: Sequence[str | None],
+        *,
+        cell: str | None = None,
+        live: bool = False,
+        show: bool = True,
+        **options: Any,
+    ) -> Comparison:
+        """Sends a prompt to several models at once, each with the conversation above it.
+
+            comparison = await chat.compare("Which join?", models=["gpt-4.1", "gemini-2.5-flash"])
+            comparison.keep("gpt-4.1")
+
+        models    two or more; None is the chat's own, or the settings'
+        options   what `ask` takes, but for `record`, `replay`, `model`, `listener` and `start`
+
+        Later prompts go on from the answer that is kept, or until then from the first that is complete, in the order
+        of `models`. Raises `UsageError` and `ConfigurationError` at once, before anything is sent; a model that fails
+        leaves the others, and only if all do is an error raised when the comparison is awaited.
+        """
+        _check_comparison(models, options)
+        runs: list[Run] = []
+        for model in models:
+            run = self.ask(prompt, model=model, cell=cell, start=False, **options)
+            runs.append(run)
+            cell = run.request.cell
+
+        def choose(run: Run) -> None:
+            # A cell that was run again meanwhile goes on from what it has now, unless a person says otherwise.
+            now = self.conversation.turns_of(run.request.cell)
+            if comparison.kept is not None or any(now is each.turns for each in runs):
+                self.conversation.choose(run.request.cell, run.turns)
+
+        comparison = Comparison(runs, choose)
+        from .view import open_comparison
+
+        return comparison.start(open_comparison(live=live, hidden=not show))
 
     def preview(
         self,
@@ -310,6 +369,14 @@ class Chat:
 
     def _default_parameters(self) -> dict[str, Any]:
         return {"max_tokens": self.settings.max_tokens, "temperature": self.settings.temperature}
+
+
+def _check_comparison(models: Sequence[str | None], options: Mapping[str, Any]) -> None:
+    """Raises `UsageError` for what cannot be compared."""
+    if not 2 <= len(models) <= MOST_MODELS:
+        raise UsageError(f"Name 2 to {MOST_MODELS} models to compare; here are {len(models)}.")
+    if options.get("record") or options.get("replay"):
+        raise UsageError("A cassette holds one answer: record or replay each model on its own.")
 
 
 def _user_turn(prompt: str | Sequence[UserPart], attach: Sequence[Any]) -> Turn:

@@ -133,9 +133,9 @@ def _estimate(arguments: argparse.Namespace) -> str:
 def _shadow(arguments: argparse.Namespace) -> int:
     from holysheep_nb.config import Settings
     from holysheep_nb.kernel import stream_thread, wait_blocking
-    from holysheep_nb.shadow.opening import open_comparison
+    from holysheep_nb.shadow.opening import open_shadow
 
-    comparison = open_comparison(arguments, Settings())
+    comparison = open_shadow(arguments, Settings())
     print(comparison.progress, file=sys.stderr, flush=True)
     try:
         wait_blocking(

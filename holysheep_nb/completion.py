@@ -109,7 +109,7 @@ class LineCompletion:
                 return {**self._models(), "--remove": "option"}
             case ["prices", "--remove"]:
                 return dict.fromkeys(self._settings.prices, "model")
-            case ["show" | "resume"]:
+            case ["show" | "resume" | "branches" | "checkout"]:
                 return dict.fromkeys((run.request.label for run in self._chat.runs if run.request.label), "label")
             case ["local"]:
                 return dict.fromkeys(("script", "stop"), "verb")

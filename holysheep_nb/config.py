@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from traitlets import Dict, Enum, Float, Int, List, TraitError, Unicode, validate
+from traitlets import Bool, Dict, Enum, Float, Int, List, TraitError, Unicode, validate
 from traitlets.config import Configurable
 
 from .aliases import resolve_alias
 from .errors import ConfigurationError, MissingKeyError, show_briefly
 from .keys import find_key
-from .pricing import Price, Prices
+from .pricing import UNKNOWN, Price, Prices
 from .profiles import HOLYSHEEP, Profile, check_key_owner, profiles
 from .retries import Retries
 
@@ -128,6 +128,9 @@ class Settings(Configurable):
         help="Prices in US dollars per million tokens, as in {'gpt-4.1': (2.0, 8.0)}: input, then output, None where "
         "unknown. They come before those of this package."
     ).tag(config=True)
+    remembers = Bool(
+        True, help="A new kernel reads what the cells of its notebook said before, from the saved file."
+    ).tag(config=True)
     budget = Float(
         None, allow_none=True, min=0.0, help="US dollars that a kernel's runs may cost together; None for no limit."
     ).tag(config=True)
@@ -152,7 +155,11 @@ class Settings(Configurable):
 
     def price(self, model: str, host: str = "") -> Price:
         """What `model` costs at `host`, as far as it is known."""
-        return Prices(self.prices).find(model, is_local=is_loopback(urlsplit(f"//{host}").hostname or ""))
+        found = Prices(self.prices).find(model, is_local=is_loopback(urlsplit(f"//{host}").hostname or ""))
+        profile = self.active_profile()
+        # The prices of this package are HolySheep's.
+        is_foreign = profile is not None and host == profile.host
+        return UNKNOWN if is_foreign and found is Prices().find(model) else found
 
     def takes_images(self, model: str) -> bool:
         """True if `model` can be sent images."""

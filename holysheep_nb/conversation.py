@@ -127,8 +127,8 @@ class Turn:
         ops = self._close_last()
         for position in self._calls.values():
             call = self.parts[position]
-            if isinstance(call, ToolCallPart) and call.state != "done":
-                call.state, call.question = "done", None
+            if isinstance(call, ToolCallPart) and call.state not in ("done", "stopped"):
+                call.state, call.question = "stopped" if call.state == "running" else "done", None
                 ops.append(["part", position, call.metadata()])
         return ops
 
@@ -227,12 +227,46 @@ class Turn:
 
 @dataclass(slots=True)
 class Exchange:
-    """A prompt and its answer, as one cell made them. `branches` are what earlier runs of the cell gave."""
+    """A prompt and its answer, as one cell made them. `branches` are what other runs of the cell gave, oldest first.
+
+    turns      what is sent; empty where the cell is known, but nothing it said
+    position   how many branches are older than `turns`; None if all are
+    label      what a person calls the cell, or ""
+    source     where it was read from, or "" if it was asked in this kernel
+    """
 
     key: str
     turns: list[Turn]
     starts_afresh: bool = False
     branches: list[list[Turn]] = field(default_factory=list)
+    position: int | None = None
+    label: str = ""
+    source: str = ""
+
+    @property
+    def versions(self) -> list[list[Turn]]:
+        """What each run of the cell gave, oldest first."""
+        current = [self.turns] if self.turns else []
+        return [*self.branches[: self.number - 1], *current, *self.branches[self.number - 1 :]]
+
+    @property
+    def number(self) -> int:
+        """Which of the versions is sent, counted from 1."""
+        return 1 + (len(self.branches) if self.position is None else self.position)
+
+    def check_out(self, number: int) -> None:
+        """Sends another version from now on, counted from 1. Their order stays. Raises `IndexError`."""
+        versions = self.versions
+        if not 1 <= number <= len(versions):
+            raise IndexError(number)
+        self.turns = versions.pop(number - 1)
+        self.branches, self.position = versions, number - 1
+
+    def add_version(self, turns: list[Turn]) -> None:
+        """What a new run of the cell gives. A run that has ended without anything is no version."""
+        is_void = bool(self.turns) and not self.turns[-1].parts and self.turns[-1].finish_reason is not None
+        self.branches = self.branches if is_void else self.versions
+        self.turns, self.position, self.source = turns, None, ""
 
     @property
     def is_answered(self) -> bool:
@@ -247,7 +281,7 @@ class Conversation:
     exchanges: list[Exchange] = field(default_factory=list)
     _unkeyed: int = 0
 
-    def begin(self, key: str | None, turns: list[Turn], *, afresh: bool = False) -> Exchange:
+    def begin(self, key: str | None, turns: list[Turn], *, afresh: bool = False, label: str = "") -> Exchange:
         """The exchange of cell `key`, now with `turns`. What the cell had before becomes a branch.
 
         With `key` None it is a new exchange at the end. With `afresh` what stands above is not sent,
@@ -261,10 +295,27 @@ class Conversation:
             exchange = Exchange(key, turns, afresh)
             self.exchanges.append(exchange)
         else:
-            exchange.branches.append(exchange.turns)
-            exchange.turns = turns
+            exchange.add_version(turns)
             exchange.starts_afresh = afresh
+        exchange.label = label or exchange.label
         return exchange
+
+    def turns_of(self, key: str) -> list[Turn] | None:
+        """What cell `key` has now; None if nothing."""
+        return next((e.turns for e in self.exchanges if e.key == key), None)
+
+    def choose(self, key: str, turns: list[Turn]) -> None:
+        """Sends `turns` from now on, which cell `key` has, or had before; what it has now becomes a branch.
+
+        Does nothing where the cell has no such turns any more.
+        """
+        exchange = next((e for e in self.exchanges if e.key == key), None)
+        if exchange is None:
+            return
+        for number, version in enumerate(exchange.versions, 1):
+            if version is turns:
+                exchange.check_out(number)
+                return
 
     def context(self, exchange: Exchange) -> list[Exchange]:
         """The answered exchanges above `exchange` that are sent with it, oldest first."""
@@ -294,6 +345,9 @@ class Conversation:
                     "starts_afresh": e.starts_afresh,
                     "turns": _turns_to_list(e.turns),
                     "branches": [_turns_to_list(branch) for branch in e.branches],
+                    "position": e.position,
+                    "label": e.label,
+                    "source": e.source,
                 }
                 for e in self.exchanges
             ]
@@ -308,6 +362,9 @@ class Conversation:
                 _turns_from_list(e["turns"]),
                 e["starts_afresh"],
                 [_turns_from_list(branch) for branch in e["branches"]],
+                e.get("position"),
+                e.get("label", ""),
+                e.get("source", ""),
             )
             for e in data["exchanges"]
         ]

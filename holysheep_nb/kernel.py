@@ -414,12 +414,16 @@ class _Nesting:
             for owner, name, was, now in changes:
                 if vars(owner).get(name, _ABSENT) is not now:
                     continue
-                if was is _ABSENT:
-                    delattr(owner, name)
-                else:
+                if was is not _ABSENT:
                     setattr(owner, name, was)
+                    continue
+                delattr(owner, name)
+                if not hasattr(owner, name) and name not in _MARKS:
+                    # The loop of another thread may be within a patched method, which needs it to its end.
+                    setattr(owner, name, now)
 
 
+_MARKS = ("_nest_patched", "_nest_asyncio2")
 _ABSENT = object()
 _nesting = _Nesting()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from IPython.core.getipython import get_ipython
@@ -14,10 +14,12 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class, no_var_exp
 
 from .attachments import find_attachments
 from .chat import Chat
+from .comparison import Comparison
 from .completion import LineCompletion
 from .config import Settings
 from .errors import HolySheepError, UsageError, show_briefly
 from .failures import Failures
+from .history import Memory
 from .kernel import MagicAwaiter, stream_thread, wait_blocking, wait_ticking
 from .mcp.servers import servers
 from .options import CellOptions, nearest, parse_cell_line
@@ -46,7 +48,8 @@ class HolySheepMagics(Magics, Settings):
         super().__init__(shell=shell)
         self.chat = Chat(settings=self)
         self._cell_id: str | None = None
-        self.verbs = Verbs(shell, self.chat, self)
+        self.memory = Memory(self.chat.conversation, self)
+        self.verbs = Verbs(shell, self.chat, self, self.memory)
         self._completion = LineCompletion(shell, self.chat, self, self.verbs.names)
         self._awaiter = MagicAwaiter(shell, "holysheep", _TARGET) if hasattr(shell, "kernel") else None
         if self._awaiter is not None:
@@ -75,7 +78,7 @@ class HolySheepMagics(Magics, Settings):
 
     @no_var_expand
     @line_cell_magic
-    def holysheep(self, line: str, cell: str | None = None) -> Run | Preview | None:
+    def holysheep(self, line: str, cell: str | None = None) -> Run | Comparison | Preview | None:
         """Asks a model; the answer streams into the cell.
 
             %%holysheep [MODEL] [options]
@@ -84,7 +87,8 @@ class HolySheepMagics(Magics, Settings):
             %holysheep help
 
         In the prompt, `{{expression}}` is its value in the notebook; single braces are text.
-        The cell gives a `Run` (`_`, `Out[n]`, `--out NAME`): `.text .status .usage .timing .turns`.
+        The cell gives a `Run` (`_`, `Out[n]`, `--out NAME`): `.text .status .usage .timing .turns`. With several
+        models it gives a `Comparison`: `.runs .to_frame() .best("cost") .keep("gpt-4.1")`.
         """
         with _briefly():
             if cell is None:
@@ -113,7 +117,7 @@ class HolySheepMagics(Magics, Settings):
                 self._conclude(run, options)
             return run
 
-    async def run_cell_awaited(self, _name: str, line: str, cell: str) -> Run | Preview:
+    async def run_cell_awaited(self, _name: str, line: str, cell: str) -> Run | Comparison | Preview:
         """What a `%%holysheep` cell runs where it may await: the main loop stays free meanwhile."""
         with _briefly():
             options = parse_cell_line(line)
@@ -144,14 +148,17 @@ class HolySheepMagics(Magics, Settings):
     def _note_cell(self, info: Any = None) -> None:
         cell_id = getattr(info, "cell_id", None)
         if cell_id is not None or not getattr(info, "silent", False):
-            self._cell_id = cell_id
+            self._cell_id = self.memory.cell = cell_id
 
-    def _ask(self, options: CellOptions, prompt: str) -> Run:
+    def _ask(self, options: CellOptions, prompt: str) -> Run | Comparison:
         names = self._names()
-        run = self.chat.ask(
+        is_comparison = bool(options.models)
+        ask: Callable[..., Run | Comparison] = self.chat.compare if is_comparison else self.chat.ask
+        asked = {"models": options.models} if is_comparison else {"model": options.model}
+        run = ask(
             interpolate(prompt.strip("\n"), names),
             attach=find_attachments(options.attach, names),
-            model=options.model,
+            **asked,
             system=options.system,
             base_url=options.api_base,
             api_key_name=options.api_key_name,
@@ -168,6 +175,7 @@ class HolySheepMagics(Magics, Settings):
             afresh=options.is_new,
             live=options.is_live,
             label=options.label,
+            remark=self.memory.recall(afresh=options.is_new),
             shows_error=options.is_background or not options.raises,
             **options.parameters,
         )
@@ -177,6 +185,7 @@ class HolySheepMagics(Magics, Settings):
 
     def _preview(self, options: CellOptions, prompt: str) -> Preview:
         names = self._names()
+        self.memory.recall(afresh=options.is_new)
         preview = self.chat.preview(
             interpolate(prompt.strip("\n"), names),
             attach=find_attachments(options.attach, names),
@@ -233,18 +242,18 @@ class HolySheepMagics(Magics, Settings):
                 f"{nearest(name, [*functions, *servers])}"
             ) from None
 
-    def _conclude(self, run: Run, options: CellOptions) -> None:
-        if run.error is not None and options.raises:
+    def _conclude(self, run: Run | Comparison, options: CellOptions) -> None:
+        if (error := run.error) is not None and options.raises:
             self._keep(run)
-            raise run.error
-        if options.answer_format == "code" and run.text:
+            raise error
+        if isinstance(run, Run) and options.answer_format == "code" and run.text:
             self.shell.set_next_input(strip_fence(run.text).rstrip("\n"), replace=False)
 
-    def _interrupted(self, run: Run) -> Interrupted:
+    def _interrupted(self, run: Run | Comparison) -> Interrupted:
         self._keep(run)
         return Interrupted(run.what_is_kept)
 
-    def _keep(self, run: Run) -> None:
+    def _keep(self, run: Run | Comparison) -> None:
         """A cell that raises has no value: `_` and `Out` get the run all the same."""
         self.shell.displayhook.update_user_ns(run)
 

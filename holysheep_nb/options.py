@@ -40,9 +40,11 @@ _NOT_PARAMETERS = frozenset(
         "afresh",
         "live",
         "label",
+        "remark",
         "show",
         "shows_error",
         "listener",
+        "start",
         "messages",
         "stream",
         "stream_options",
@@ -52,9 +54,10 @@ _NOT_PARAMETERS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class CellOptions:
-    """What the line of a cell asks for. None means: as the settings say."""
+    """What the line of a cell asks for. None means: as the settings say. `models` are those to compare, if any."""
 
     model: str | None = None
+    models: tuple[str | None, ...] = ()
     system: str | None = None
     parameters: dict[str, Any] = field(default_factory=dict)
     transport: str | None = None
@@ -87,7 +90,16 @@ def _build_parser() -> _Parser:
     parser = _Parser(prog="%%holysheep", add_help=False, allow_abbrev=False)
     add = parser.add_argument
     add("model", nargs="?", metavar="MODEL", help="the model that answers")
-    add("-m", "--model", dest="model_option", metavar="MODEL", help="the same, as an option")
+    add(
+        "-m",
+        "--model",
+        dest="model_option",
+        action="append",
+        default=[],
+        metavar="MODEL",
+        help="the same, as an option; repeat it to compare models side by side",
+    )
+    add("--compare", metavar="MODELS", default="", help="ask these as well, side by side; commas part them")
     add("-s", "--system", metavar="TEXT", help="system prompt")
     add("-t", "--temperature", type=float, metavar="X", help="sampling temperature")
     add("--max-tokens", type=int, metavar="N", help="most tokens of the answer")
@@ -177,8 +189,9 @@ def parse_cell_line(line: str) -> CellOptions:
     found, unknown = _PARSER.parse_known_args(words)
     if unknown:
         raise UsageError(_unknown(unknown[0]))
-    if found.model and found.model_option and found.model != found.model_option:
-        raise UsageError(f"Two models are named, {found.model} and {found.model_option}: leave one out.")
+    models = _models(found)
+    if len(models) > 1:
+        _check_comparison(found)
     if found.out is not None and (not found.out.isidentifier() or keyword.iskeyword(found.out)):
         raise UsageError(f"--out needs the name of a variable, and {found.out!r} is none.")
     if found.max_tokens is not None and found.max_tokens < 1:
@@ -204,7 +217,8 @@ def parse_cell_line(line: str) -> CellOptions:
         if value is not None
     }
     return CellOptions(
-        model=found.model_option or found.model,
+        model=models[0],
+        models=tuple(models) if len(models) > 1 else (),
         system=found.system,
         parameters=parameters,
         transport=found.transport,
@@ -227,6 +241,29 @@ def parse_cell_line(line: str) -> CellOptions:
         is_dry_run=found.dry_run,
         raises=not found.no_raise,
     )
+
+
+def _models(found: argparse.Namespace) -> list[str | None]:
+    """The models that are asked, None for the settings' own."""
+    named: list[str] = found.model_option
+    if found.model and named and named != [found.model]:
+        raise UsageError(
+            f"Two models are named, {found.model} and {named[-1]}: leave one out, or compare them with -m for each."
+        )
+    more = [model.strip() for model in found.compare.split(",") if model.strip()]
+    return [*(named or [found.model]), *more]
+
+
+def _check_comparison(found: argparse.Namespace) -> None:
+    """Raises `UsageError` for what only one model can do."""
+    for name, is_given in (
+        ("--record", found.record),
+        ("--replay", found.replay),
+        ("--dry-run", found.dry_run),
+        ("-f code", found.answer_format == "code"),
+    ):
+        if is_given:
+            raise UsageError(f"{name} is for one model: leave it out, or name one model.")
 
 
 def nearest(word: str, known: list[str]) -> str:

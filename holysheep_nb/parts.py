@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from .events import ToolOutcome
 
-ToolCallState: TypeAlias = Literal["writing", "waiting", "queued", "running", "done"]
+ToolCallState: TypeAlias = Literal["writing", "waiting", "queued", "running", "done", "stopped"]
 
 
 class _GrowingPart:
@@ -88,7 +88,7 @@ class ToolCallPart(_GrowingPart):
     """A call the model wants made. `arguments` is the JSON text as the model wrote it.
 
     state      "writing" while the arguments come, "waiting" for a person, "queued" for the calls before it,
-               "running", "done"
+               "running", "done"; "stopped" if the run ended while it was running
     edited     the JSON text of the arguments as the person changed them, or ""
     question   while it waits: what the person is asked, {"schema", "description", "problem", "arguments"},
                the last two being about arguments that were refused

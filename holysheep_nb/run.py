@@ -62,6 +62,12 @@ class Request:
     """What was asked, and how. `body` is the JSON sent; it holds no key.
 
     `replayed_from` is the name of the cassette that answered in place of `host`, or "".
+
+    earlier_source   where some of the earlier cells were read from, or "", and `earlier_read` how many of them
+    remark           what else there is to say about the context, or ""
+    branches         what other runs of the cell have given, oldest first
+    version          which this one is among them, counted from 1
+    asked_at         when it was made, as ISO time in UTC, and `chosen_at` when it was put in the place of another version
     """
 
     prompt: str
@@ -74,6 +80,14 @@ class Request:
     cell: str = ""
     transport: str = "sse"
     replayed_from: str = ""
+    starts_afresh: bool = False
+    earlier_source: str = ""
+    earlier_read: int = 0
+    remark: str = ""
+    branches: tuple[list[Turn], ...] = ()
+    version: int = 1
+    asked_at: str = ""
+    chosen_at: str = ""
 
 
 class View(Protocol):

@@ -10,7 +10,7 @@ from .conversation import Turn, Usage
 from .errors import UsageError
 from .events import UsageReported
 from .parts import ToolResultPart
-from .pricing import Cost, Meter, spending
+from .pricing import Cost, Meter, Price, spending
 from .pricing.ledger import record
 from .timing import Timing, estimate_request_tokens, estimate_tokens
 
@@ -33,12 +33,16 @@ class Tally:
     @property
     def usage(self) -> Usage | None:
         """Tokens so far, None if there are none. What was not counted is estimated."""
-        counted, input_tokens = self._turn.usage, self._uncounted_input_tokens
-        output_tokens = self._timing.uncounted_tokens
-        if not input_tokens and not output_tokens:
-            return counted
-        counted = counted or Usage(0, 0)
-        return Usage(counted.input_tokens + input_tokens, counted.output_tokens + output_tokens, is_estimate=True)
+        if not self._uncounted_input_tokens and not self._timing.uncounted_tokens:
+            return self._turn.usage
+        return Usage(*self._counts, is_estimate=True)
+
+    @property
+    def _counts(self) -> tuple[int, int]:
+        """The same as two numbers."""
+        counted = self._turn.usage
+        input_tokens, output_tokens = (counted.input_tokens, counted.output_tokens) if counted is not None else (0, 0)
+        return input_tokens + self._uncounted_input_tokens, output_tokens + self._timing.uncounted_tokens
 
     @property
     def cost(self) -> Cost | None:
@@ -47,19 +51,28 @@ class Tally:
         return None if usage is None else self._cost_of(usage)
 
     def _cost_of(self, usage: Usage) -> Cost:
-        return self._meter.cost(usage, self._turn.model or self._asked_model, self._asked_model)
+        return self._meter.cost(usage, *self._models)
+
+    @property
+    def _models(self) -> tuple[str, str]:
+        """What the model is called: by the server that answers, and by who asked."""
+        return self._turn.model or self._asked_model, self._asked_model
+
+    @property
+    def _price(self) -> Price:
+        return self._meter.price(*self._models)
 
     def begin(self) -> None:
         """The run begins, or goes on after it has ended: what was counted so far stands."""
         self._before = self._turn.usage or Usage(0, 0)
         if self._meter.is_counted:
-            spending.begin(self, self._spent)
+            spending.begin(self)
 
     def check_resumed(self, max_usd: float | None) -> None:
         """Raises `UsageError` if the run must not go on. `max_usd` is another limit for it, None for the same."""
         before, self._meter.max_usd = self._meter.max_usd, self._meter.max_usd if max_usd is None else max_usd
         try:
-            self._meter.check_resumed(self.cost, self._turn.model or self._asked_model, self._asked_model)
+            self._meter.check_resumed(self._price.known_usd(*self._counts), *self._models)
         except UsageError:
             self._meter.max_usd = before
             raise
@@ -90,8 +103,8 @@ class Tally:
 
     def check(self) -> None:
         """Raises `BudgetError` if the run has cost as much as it may."""
-        if self._meter.is_limited and (cost := self.cost) is not None:
-            self._meter.check(cost)
+        if self._meter.is_limited:
+            self._meter.check(self._price.known_usd(*self._counts))
 
     def end(self) -> None:
         """The run has ended. What came and nobody counted, as of an answer that was cut off, costs all the same."""
@@ -100,13 +113,19 @@ class Tally:
             self._timing.note_count()
         self._uncounted_input_tokens = 0
         if self._meter.is_counted:
-            spent = self._spent()
-            spending.settle(self, spent)
-            if spent is not None:
-                record(self._turn.model or self._asked_model, *spent)
+            spending.settle(self)
+            if self.spent is not None:
+                record(self._models[0], *self.spent)
 
-    def _spent(self) -> tuple[Usage, Cost] | None:
-        """What it has cost since it began, or was resumed."""
+    @property
+    def spent_usd(self) -> float:
+        """What is known of what it has cost since it began, or was resumed."""
+        (input_tokens, output_tokens), before = self._counts, self._before
+        return self._price.known_usd(input_tokens - before.input_tokens, output_tokens - before.output_tokens)
+
+    @property
+    def spent(self) -> tuple[Usage, Cost] | None:
+        """Tokens and cost of that, None if there are none."""
         usage, before = self.usage, self._before
         if usage is None or usage == before:
             return None

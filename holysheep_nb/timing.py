@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from typing import Any
 
 # What a token is in most languages, where a delta holds more than one.
@@ -66,6 +67,11 @@ class Timing:
         """The run is resumed."""
         self.started = time.monotonic() - self.seconds
         self.total_s = None
+
+
+def iso_now() -> str:
+    """The time of day as ISO text in UTC, which sorts."""
+    return datetime.now(timezone.utc).isoformat(timespec="milliseconds")
 
 
 def estimate_tokens(characters: int) -> int:

@@ -53,9 +53,11 @@ class ToolCalls:
         before: asyncio.Task[None] | None = None
         for index, call in calls:
             tool = self.tools.get(call.name)
-            task = asyncio.ensure_future(self._make(index, call, tool, events.put_nowait, before))
+            needs_main_thread = tool is not None and not (tool.is_async or tool.runs_in_thread)
+            earlier = before if needs_main_thread else None
+            task = asyncio.ensure_future(self._make(index, call, tool, events.put_nowait, earlier))
             tasks.append(task)
-            if tool is not None and not (tool.is_async or tool.runs_in_thread):
+            if needs_main_thread:
                 before = task
         everything = asyncio.gather(*tasks)
         everything.add_done_callback(lambda _: events.put_nowait(None))
@@ -65,7 +67,7 @@ class ToolCalls:
             await everything
         finally:
             everything.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(everything, *tasks, return_exceptions=True)
 
     async def _make(
         self,

@@ -16,6 +16,8 @@ from .aliases import do_alias_line, read_aliases, resolve_alias
 from .chat import Chat
 from .config import DEFAULT_KEY_NAME, Settings
 from .errors import UsageError
+from .history import Memory
+from .history.verb import HistoryVerbs
 from .keys import find_key
 from .login import log_in, log_out
 from .manual import manual
@@ -49,10 +51,12 @@ class Later:
 class Verbs:
     """The verbs of one shell."""
 
-    def __init__(self, shell: InteractiveShell, chat: Chat, settings: Settings) -> None:
+    def __init__(self, shell: InteractiveShell, chat: Chat, settings: Settings, memory: Memory) -> None:
         self._shell = shell
         self._chat = chat
         self._settings = settings
+        self._memory = memory
+        self._history = HistoryVerbs(shell, chat, memory)
         self._gateway: Gateway | None = None
         self._settings_before_local: dict[str, str] = {}
 
@@ -86,6 +90,9 @@ class Verbs:
             "wait": self._wait,
             "show": self._show,
             "resume": self._resume,
+            "history": self._history.history,
+            "branches": self._history.branches,
+            "checkout": self._history.check_out,
             "reset": self._reset,
             "login": self._login,
             "logout": self._logout,
@@ -183,9 +190,9 @@ class Verbs:
         """[LABEL] put an answer into this cell's output, the last one if none is named"""
         label = " ".join(words)
         runs = [run for run in self._chat.runs if not label or run.request.label == label]
-        if not runs:
+        if not runs and (label or self._chat.chosen is None):
             raise UsageError(f"No answer has the label {label!r}." if label else "There is no answer yet.")
-        show_run(self._shell, runs[-1])
+        show_run(self._shell, self._chat.chosen if self._chat.chosen is not None and not label else runs[-1])
 
     def _resume(self, words: list[str]) -> Later:
         """[LABEL] go on with an answer that was cut off or stopped"""
@@ -209,8 +216,9 @@ class Verbs:
 
     def _reset(self, _words: list[str]) -> None:
         """forget the conversation; outputs stay"""
-        count = len(self._chat.conversation.exchanges)
+        count = sum(bool(exchange.turns) for exchange in self._chat.conversation.exchanges)
         self._chat.reset()
+        self._memory.close()
         show_text(self._shell, f"Forgot {count} exchange(s). The next cell starts afresh.")
 
     def _login(self, words: list[str]) -> None:

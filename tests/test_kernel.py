@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
+import signal
 import threading
 import time
 from collections.abc import Iterator
@@ -12,7 +14,16 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
 
-from holysheep_nb.kernel import MagicAwaiter, StreamThread, stream_thread, wait_blocking, wait_ticking
+from holysheep_nb.kernel import (
+    InterruptedCallError,
+    MagicAwaiter,
+    StreamThread,
+    hold_interrupts,
+    main_thread,
+    stream_thread,
+    wait_blocking,
+    wait_ticking,
+)
 
 # Which calls a cell awaits
 
@@ -303,3 +314,114 @@ def test_a_task_that_will_not_end_does_not_hold_the_stop_for_long(thread: Stream
     assert started.wait(5)
     thread.stop()
     assert time.monotonic() - began < 2.5
+
+
+# Nesting
+
+
+def test_a_synchronous_wait_leaves_the_callbacks_of_the_turn_under_way_to_the_loop() -> None:
+    async def cell() -> str:
+        async def wait() -> str:
+            wait_blocking(later(0.05, None))
+            await asyncio.sleep(0.01)
+            return "waited"
+
+        async def end() -> None:
+            pass
+
+        first, _ = (asyncio.ensure_future(each) for each in (wait(), end()))
+        return await first
+
+    assert asyncio.run(cell()) == "waited"
+
+
+def test_asyncio_is_patched_only_during_a_synchronous_wait() -> None:
+    names = ("run_forever", "run_until_complete", "_run_once", "_check_running")
+
+    def patched() -> list[Any]:
+        loop_class = type(asyncio.get_event_loop_policy().new_event_loop())
+        return [hasattr(asyncio, "_nest_patched"), asyncio.Task, asyncio.run, *(getattr(loop_class, n) for n in names)]
+
+    async def cell() -> tuple[list[bool], list[Any]]:
+        seen: list[bool] = []
+        asyncio.get_running_loop().call_later(0.02, lambda: seen.append(hasattr(asyncio, "_nest_patched")))
+        wait_blocking(later(0.1, None))
+        return seen, patched()
+
+    before = patched()
+    assert asyncio.run(cell()) == ([True], before)
+    assert before[0] is False
+
+
+def test_a_loop_that_ran_on_another_thread_during_a_synchronous_wait_ends_as_it_would_have() -> None:
+    errors: list[BaseException] = []
+    is_patched = threading.Event()
+
+    def run_another_loop() -> None:
+        is_patched.wait(5)
+        try:
+            asyncio.run(asyncio.sleep(0.3))
+            asyncio.new_event_loop().run_until_complete(asyncio.sleep(0.3))
+        except BaseException as error:
+            errors.append(error)
+
+    async def cell() -> None:
+        asyncio.get_running_loop().call_later(0.02, is_patched.set)
+        wait_blocking(later(0.1, None))
+
+    other = threading.Thread(target=run_another_loop)
+    other.start()
+    asyncio.run(cell())
+    other.join(5)
+    assert errors == []
+
+
+# Interrupts
+
+
+def test_an_interrupt_between_two_lines_that_belong_together_is_raised_after_them() -> None:
+    done: list[str] = []
+
+    def do_both() -> None:
+        with hold_interrupts() as interrupts:
+            signal.raise_signal(signal.SIGINT)
+            done.append(f"the second line, {interrupts.has_come}")
+
+    with pytest.raises(KeyboardInterrupt):
+        do_both()
+    assert done == ["the second line, True"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_ends_a_synchronous_wait_and_leaves_the_future_alone() -> None:
+    future: concurrent.futures.Future[None] = concurrent.futures.Future()
+
+    async def cell() -> None:
+        asyncio.get_running_loop().call_later(0.05, signal.raise_signal, signal.SIGINT)
+        wait_blocking(future)
+
+    with pytest.raises(KeyboardInterrupt):
+        asyncio.run(cell())
+    assert not future.done()
+    assert not hasattr(asyncio, "_nest_patched")
+
+
+def test_an_interrupt_before_the_call_is_made_ends_it_and_what_surrounds_it_is_left() -> None:
+    order: list[str] = []
+
+    @contextlib.contextmanager
+    def surroundings() -> Iterator[None]:
+        order.append("entered")
+        signal.raise_signal(signal.SIGINT)
+        try:
+            yield
+        finally:
+            order.append("left")
+
+    call = stream_thread.submit(main_thread.run(lambda: order.append("called"), surroundings()))
+    with pytest.raises(KeyboardInterrupt):
+        wait_blocking(call)
+    with pytest.raises(InterruptedCallError):
+        call.result(5)
+    assert order == ["entered", "left"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -29,6 +29,7 @@ CALLS = {
     "04-autonomous-workflow": [("look", "ok"), *[("percent_sent_back", "ok")] * 4, ("draw_sent_back", "ok")],
 }
 """What each notebook with tools calls, in this order, and what comes of it where nobody can approve."""
+MIGRATION = "06-migration"
 
 
 @pytest.fixture(scope="module", params=["script", "smollm2"])
@@ -119,8 +120,8 @@ def test_a_committed_notebook_with_tools_is_what_a_run_gives(ran: Ran) -> None:
     assert images(committed) == images(ran.notebook)
 
 
-@pytest.mark.parametrize("name", CALLS)
-def test_a_committed_notebook_with_tools_tells_nothing_of_a_machine(name: str) -> None:
+@pytest.mark.parametrize("name", [*CALLS, MIGRATION])
+def test_a_committed_notebook_tells_nothing_of_a_machine(name: str) -> None:
     text = (NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8")
     notebook = nbformat.reads(text, as_version=4)
     assert set(notebook.metadata) == {"kernelspec", "language_info"}
@@ -143,6 +144,79 @@ def test_the_code_that_the_model_shows_is_the_code_that_passed() -> None:
 def test_a_figure_of_a_tool_is_shown_once() -> None:
     notebook = nbformat.read(NOTEBOOKS / "04-autonomous-workflow.ipynb", as_version=4)
     assert images(notebook) == ["image/png"]
+
+
+@pytest.fixture(scope="module")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The notebook about the migration after a run, with no account of anything."""
+    notebook = nbformat.read(NOTEBOOKS / f"{MIGRATION}.ipynb", as_version=4)
+    notebook.cells.append(nbformat.v4.new_code_cell("print(old.key)\nprint(new.key)"))
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        environment.setenv("HOLYSHEEP_BASE_URL", "http://127.0.0.1:9/v1")
+        environment.setenv("HOLYSHEEP_API_KEY", KEY)
+        run(notebook)
+    keys = notebook.cells.pop().outputs[0].text.split()
+    saved = nbformat.writes(notebook)
+    assert [len(key) > 20 for key in keys] == [True, True]
+    assert [key in saved for key in (*keys, KEY)] == [False, False, False]
+    return notebook
+
+
+def test_the_migration_is_shown_from_find_to_roll_back(migrated: Any) -> None:
+    assert "widget" not in nbformat.writes(migrated)
+    found, written, shadow, estimate, back = shown(migrated, "%holysheep migrate", "%holysheep shadow")
+    assert found.startswith("3 findings (2 exact, 1 review) in 1 file; 1 file to rewrite.")
+    assert "Written: `letters.ipynb`." in written
+    assert "- Answers that agree: 11 of 13 (85 %)" in shadow
+    assert "- Failures: old 1 of 14, HolySheep 0 of 14" in shadow
+    assert "What is saved is unknown: give the input price of gpt-4.1 with --price IN,OUT." in estimate
+    assert back == "Restored: `letters.ipynb`.\n"
+    assert [cell.outputs[0].data["text/plain"] for cell in migrated.cells if "read_bytes" in cell.source] == ["True"]
+
+
+def test_the_faster_of_the_two_gateways_is_found_to_be_faster(migrated: Any) -> None:
+    (shadow,) = shown(migrated, "%holysheep shadow")
+    for what in ("time to first token", "total time"):
+        (percent,) = re.findall(rf"- Median {what}: .*\(−(\d+) %\)", shadow)
+        assert int(percent) >= 30
+
+
+def test_a_profile_has_the_same_cell_answered_elsewhere(migrated: Any) -> None:
+    texts = [output.data["text/plain"].splitlines()[0] for output in answers(migrated)]
+    assert texts == [
+        "This is the script that stands for the old endpoint.",
+        "This is the script that stands for HolySheep.",
+    ]
+
+
+def test_the_committed_migration_is_what_a_run_gives(migrated: Any) -> None:
+    committed = nbformat.read(NOTEBOOKS / f"{MIGRATION}.ipynb", as_version=4)
+    assert [without_times(text) for text in shown(committed, "")] == [
+        without_times(text) for text in shown(migrated, "")
+    ]
+    assert images(committed) == images(migrated) == ["image/png", "image/png"]
+
+
+def test_the_notebook_that_is_migrated_is_left_as_it_is(migrated: Any) -> None:
+    text = (NOTEBOOKS / "legacy" / "letters.ipynb").read_text(encoding="utf-8")
+    assert "https://api.openai.com/v1" in text
+    assert "HOLYSHEEP" not in text
+
+
+def shown(notebook: Any, *starts: str) -> list[str]:
+    """What the cells show that begin with one of `starts`: markdown where there is any, else text."""
+    texts = []
+    for cell in notebook.cells:
+        if cell.cell_type == "code" and cell.source.startswith(starts):
+            bundles = [output.get("data", {"text/plain": output.get("text", "")}) for output in cell.outputs]
+            texts.append("\n".join(bundle.get("text/markdown", bundle.get("text/plain", "")) for bundle in bundles))
+    return texts
+
+
+def without_times(text: str) -> str:
+    """The text without what is another each time: ports, times, and how much shorter they are."""
+    return re.sub(r"127\.0\.0\.1:\d+|\d[\d.]* m?s\b|[+−±]\d+ %", "…", text)
 
 
 def run(notebook: Any) -> Any:

@@ -64,7 +64,7 @@ def test_a_line_is_read(line: str, changed: dict[str, Any]) -> None:
             "gpt-4.1 tell me",
             "'tell' is one word too many: only the model stands without an option. Quote texts with spaces.",
         ),
-        ("a -m b", "Two models are named, a and b: leave one out."),
+        ("a -m b", "Two models are named, a and b: leave one out, or compare them with -m for each."),
         ("-s 'open", "The line cannot be read (no closing quotation): check its quotes."),
         ("-t warm", "-t/--temperature: invalid float value: 'warm'." + HELP),
         ("-t nan", "--temperature needs a finite number."),

@@ -99,7 +99,8 @@ def test_a_profile_is_spoken_to_over_sse_alone_and_gets_no_websocket_of_holyshee
         settings.transport = transport
         run = Chat(settings=settings, tools=[look]).ask("Hi").result()
         assert run.request.transport == "sse"
-    assert len(other.asked) == 2
+    assert Chat(settings=settings, tools=[look], transport="auto").ask("Hi").result().request.transport == "sse"
+    assert len(other.asked) == 3
     with pytest.raises(ConfigurationError, match=r"^The profile other has no WebSocket: ask over SSE\.$"):
         Chat(settings=settings).ask("Hi", transport="ws")
     with pytest.raises(ConfigurationError, match="The profile other has no WebSocket"):
@@ -185,3 +186,13 @@ def test_a_key_of_either_side_is_refused_in_a_prompt(settings: Settings, other: 
         with pytest.raises(UsageError, match=rf"The prompt contains the value of {name}"):
             Chat(settings=settings).ask(f"Is it {key}?")
     assert other.asked == []
+
+
+def test_holysheep_s_published_prices_are_not_those_of_a_profile(settings: Settings, other: RawServer) -> None:
+    own = settings.price("gpt-4.1", "api.holysheep.ai")
+    do_profile_line(["other"], settings)
+    run = Chat(settings=settings).ask("Hi", model="gpt-4.1").result()
+    assert own.output_usd == 8.0
+    assert run.cost.usd is None
+    settings.prices = {"gpt-4.1": (1.0, 1.0)}
+    assert settings.price("gpt-4.1", settings.known_profiles()["other"].host).output_usd == 1.0

@@ -32,7 +32,7 @@ class Meter:
         is_counted: bool = True,
     ) -> None:
         self._find_price = find_price
-        self._prices: dict[str, Price] = {}
+        self._prices: dict[tuple[str, ...], Price] = {}
         self.max_usd = max_usd
         self._budget_usd = budget_usd
         self.is_counted = is_counted
@@ -44,10 +44,11 @@ class Meter:
 
     def price(self, *models: str) -> Price:
         """The price of the first of these names of one model that has one."""
-        for model in models:
-            if model not in self._prices:
-                self._prices[model] = self._find_price(model)
-        return next((price for model in models if (price := self._prices[model]) is not UNKNOWN), UNKNOWN)
+        found = self._prices.get(models)
+        if found is None:
+            prices = map(self._find_price, models)
+            found = self._prices[models] = next((price for price in prices if price is not UNKNOWN), UNKNOWN)
+        return found
 
     def cost(self, usage: Usage, *models: str) -> Cost:
         """What so many tokens of a model cost."""
@@ -66,25 +67,25 @@ class Meter:
         for model, price in zip(asked, prices, strict=True):
             if price.missing:
                 raise UsageError(_unknown_price(model, price))
-        cost = prices[0].cost(Usage(input_tokens, 0))
-        sentence = self._limit_reached(cost.usd or 0.0, cost.usd or 0.0)
+        usd = prices[0].known_usd(input_tokens, 0)
+        sentence = self._limit_reached(usd, usd)
         if sentence:
             raise UsageError(f"{sentence[0]}: nothing was sent. {sentence[1]}")
 
-    def check_resumed(self, cost: Cost | None, *models: str) -> None:
+    def check_resumed(self, usd: float, *models: str) -> None:
         """Raises `UsageError` if a run that has ended, and has cost so much, must not go on."""
         price = self.price(*models)
         if not self.is_limited or _is_free(price):
             return
         if price.missing:
             raise UsageError(_unknown_price(models[0], price))
-        sentence = self._limit_reached(0.0 if cost is None else cost.usd or 0.0, 0.0)
+        sentence = self._limit_reached(usd, 0.0)
         if sentence:
             raise UsageError(f"{sentence[0]}: nothing was sent. {sentence[1]}")
 
-    def check(self, cost: Cost) -> None:
-        """Raises `BudgetError` if a run that goes on has cost too much. `spending` knows what it has cost."""
-        sentence = self._limit_reached(cost.usd or 0.0, 0.0) if self.is_limited and cost.usd != 0 else None
+    def check(self, usd: float) -> None:
+        """Raises `BudgetError` if a run that goes on has cost so much, which `spending` knows, and may not."""
+        sentence = self._limit_reached(usd, 0.0) if usd else None
         if sentence:
             raise BudgetError(f"{sentence[0]}.", advice=sentence[1])
 
@@ -96,8 +97,10 @@ class Meter:
                 return f"The prompt alone costs about {format_usd(run_usd)}, and the limit is {limit}", _RAISE_LIMIT
             return f"This run has reached its limit of {limit}", _RESUME
         budget_usd = self._budget_usd()
+        if budget_usd is None:
+            return None
         spent_usd = spending.usd
-        if budget_usd is None or spent_usd + more_usd < budget_usd - _ROUNDING_USD:
+        if spent_usd + more_usd < budget_usd - _ROUNDING_USD:
             return None
         return f"The notebook's budget of {format_usd(budget_usd)} is used up ({format_usd(spent_usd)} spent)", _RAISE
 

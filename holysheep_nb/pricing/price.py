@@ -40,8 +40,13 @@ class Price:
         """What so many tokens cost."""
         counts = {"input": (usage.input_tokens, self.input_usd), "output": (usage.output_tokens, self.output_usd)}
         missing = tuple(name for name, (tokens, usd) in counts.items() if tokens and usd is None)
-        known = [tokens * usd / _TOKENS for tokens, usd in counts.values() if tokens and usd is not None]
-        return Cost(None if missing and not known else sum(known, 0.0), missing, usage.is_estimate)
+        usd = self.known_usd(usage.input_tokens, usage.output_tokens)
+        is_known = any(tokens and usd is not None for tokens, usd in counts.values())
+        return Cost(None if missing and not is_known else usd, missing, usage.is_estimate)
+
+    def known_usd(self, input_tokens: int, output_tokens: int) -> float:
+        """The part of it that is known."""
+        return (input_tokens * (self.input_usd or 0.0) + output_tokens * (self.output_usd or 0.0)) / _TOKENS
 
 
 UNKNOWN = Price("", None, None)

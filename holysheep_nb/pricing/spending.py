@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from ..conversation import Usage
 from .cost import Cost
@@ -28,38 +28,54 @@ class Total:
         )
 
 
+class Account(Protocol):
+    """What a run that goes on has cost by now."""
+
+    @property
+    def spent(self) -> tuple[Usage, Cost] | None:
+        """Tokens and cost, None if there are none."""
+        ...
+
+    @property
+    def spent_usd(self) -> float:
+        """What is known of the cost: fast, it is asked for with each delta of a run that has a budget."""
+        ...
+
+
 class Spending:
-    """A sum that runs are added to when they end. Changed on the stream thread alone, read on any."""
+    """A sum that runs are added to when they end, on the stream thread. They begin, and it is read, on any."""
 
     def __init__(self) -> None:
         self._settled = Total()
-        self._open: dict[object, Callable[[], tuple[Usage, Cost] | None]] = {}
+        self._open: dict[Account, None] = {}
 
-    def begin(self, run: object, spent: Callable[[], tuple[Usage, Cost] | None]) -> None:
-        """A run goes on. `spent` gives what it has cost by now."""
-        self._open[run] = spent
+    def begin(self, account: Account) -> None:
+        """A run goes on."""
+        self._open[account] = None
 
-    def settle(self, run: object, spent: tuple[Usage, Cost] | None) -> None:
-        """A run has ended, at so much; None if it cost nothing."""
-        self._open.pop(run, None)
+    def settle(self, account: Account) -> None:
+        """A run has ended."""
+        spent = account.spent
         if spent is not None:
             self._settled = self._settled.plus(*spent)
+        # After the sum: who reads it in between sees too much rather than too little.
+        self._open.pop(account, None)
 
     @property
     def total(self) -> Total:
         """All runs of this kernel."""
         total = self._settled
-        for spent in tuple(self._open.values()):
-            now = spent()
-            if now is not None:
-                total = total.plus(*now)
+        for account in tuple(self._open):
+            spent = account.spent
+            if spent is not None:
+                total = total.plus(*spent)
         return total
 
     @property
     def usd(self) -> float:
         """What is known of it, in US dollars."""
-        cost = self.total.cost
-        return 0.0 if cost is None or cost.usd is None else cost.usd
+        settled = self._settled.cost.usd if self._settled.cost is not None else None
+        return (settled or 0.0) + sum(account.spent_usd for account in tuple(self._open))
 
 
 spending = Spending()

@@ -26,7 +26,7 @@ from .sides import Side, open_side
 
 
 @dataclass
-class Comparison:
+class ShadowTask:
     """A comparison, and where its report goes. What came is kept, however it ends."""
 
     shadow: Shadow
@@ -63,7 +63,7 @@ class Comparison:
         return f"Interrupted; {self.progress} What came is kept: the same line again sends the other {left}."
 
 
-def open_comparison(given: argparse.Namespace, settings: Settings) -> Comparison:
+def open_shadow(given: argparse.Namespace, settings: Settings) -> ShadowTask:
     """The comparison that `options` describe, of another endpoint with the settings'. Sends nothing.
 
     Raises `UsageError` and `ConfigurationError`.
@@ -83,7 +83,7 @@ def open_comparison(given: argparse.Namespace, settings: Settings) -> Comparison
         sends_failed_again=given.again,
     )
     agree_at = DEFAULT_AGREE_AT if given.agree_at is None else given.agree_at
-    return Comparison(shadow, given.report or given.prompts.with_suffix(".shadow.md"), agree_at)
+    return ShadowTask(shadow, given.report or given.prompts.with_suffix(".shadow.md"), agree_at)
 
 
 def _old_side(given: argparse.Namespace, settings: Settings, prompts: Sequence[ShadowPrompt]) -> Side:

@@ -58,6 +58,7 @@ def draw_spending(figures: Figures) -> bytes:
         every[1].barh(names, [_usd(side) for _, side in sides], color=[_OLD, _NEW])
         every[1].set_xlabel("US dollars")
         every[1].set_yticklabels([])
+        every[1].locator_params(axis="x", nbins=4)
     for axes in every:
         axes.invert_yaxis()
         _calm(axes)

@@ -56,7 +56,11 @@ class Shadow:
             if each.key not in results or (sends_failed_again and not results[each.key].is_whole)
         )
         self._underway = 0
+        self._spent_usd = self._dearest_usd = 0.0
         self._check()
+        for prompt in prompts:
+            if prompt.key in results:
+                self._count_cost(prompt, results[prompt.key])
 
     @property
     def done(self) -> int:
@@ -85,20 +89,22 @@ class Shadow:
                 old, new = await _together(self.old.ask(prompt), self.new.ask(prompt))
             finally:
                 self._underway -= 1
-            self.results.add(prompt.key, Pair(old, new))
+            pair = Pair(old, new)
+            self.results.add(prompt.key, pair)
+            self._count_cost(prompt, pair)
             on_progress()
 
     def _can_afford_another(self) -> bool:
         if self.budget_usd is None:
             return True
-        costs = [self._cost_usd(prompt) for prompt in self.prompts if prompt.key in self.results]
-        return sum(costs) + max(costs, default=0.0) * (self._underway + 1) <= self.budget_usd
+        return self._spent_usd + self._dearest_usd * (self._underway + 1) <= self.budget_usd
 
-    def _cost_usd(self, prompt: ShadowPrompt) -> float:
-        """What a prompt has cost on both sides. An answer that nobody has counted, as of a refusal, cost nothing."""
-        pair = self.results[prompt.key]
+    def _count_cost(self, prompt: ShadowPrompt, pair: Pair) -> None:
+        """Counts what a prompt has cost on both sides; an answer without tokens, as of a refusal, cost nothing."""
         costs = self.old.cost(prompt, pair.old), self.new.cost(prompt, pair.new)
-        return sum(cost.usd or 0.0 for cost in costs)
+        usd = sum(cost.usd or 0.0 for cost in costs)
+        self._spent_usd += usd
+        self._dearest_usd = max(self._dearest_usd, usd)
 
     def _check(self) -> None:
         if self._concurrency < 1:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import re
 import shlex
 from typing import NoReturn
 
 from ..config import Settings
 from ..errors import UsageError
 from ..view import Page
-from .opening import open_comparison
+from .opening import open_shadow
 from .options import add_options
 
 
@@ -25,7 +26,7 @@ class ShadowLine:
     """
 
     def __init__(self, line: str, settings: Settings, page: Page) -> None:
-        self._comparison = open_comparison(_read(line), settings)
+        self._comparison = open_shadow(_read(line), settings)
         self._page = page
         self._progress = page.show_line(self._comparison.progress)
 
@@ -38,16 +39,21 @@ class ShadowLine:
         report = self._comparison.report()
         report.save(self._comparison.report_path)
         self._progress(f"{self._comparison.progress} The report is in {self._comparison.report_path}.")
-        self._page.show_markdown(report.head())
+        self._page.show_markdown(_below(report.head()))
         times, tokens = report.plots
         self._page.show_image(times, "how the times are distributed")
         self._page.show_image(tokens, "tokens and cost")
-        self._page.show_markdown(report.tail())
+        self._page.show_markdown(_below(report.tail()))
 
     def interrupted(self) -> None:
         """Ends what is underway, and says how to go on."""
         self._comparison.stop()
         self._progress(self._comparison.interrupted)
+
+
+def _below(markdown: str) -> str:
+    """The page as a part of the notebook: its headings are two levels lower."""
+    return re.sub(r"^(?=#+ )", "##", markdown, flags=re.MULTILINE)
 
 
 def _read(line: str) -> argparse.Namespace:

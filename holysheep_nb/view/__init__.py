@@ -8,15 +8,27 @@ from collections.abc import Callable
 from IPython.core.getipython import get_ipython
 from IPython.core.interactiveshell import InteractiveShell
 
+from ..comparison import ComparisonView
 from ..run import Run, View
 from .capture import captured_output
 from .frozen import frozen_bundle
 from .headless import HeadlessView, HiddenView
 from .output import Output
 from .page import Page
+from .plain_comparison import HeadlessComparison, HiddenComparison, TerminalComparison
 from .terminal import TerminalView
 
-__all__ = ["Page", "captured_output", "clean_up", "has_front_end", "open_view", "prepare", "show_run", "show_text"]
+__all__ = [
+    "Page",
+    "captured_output",
+    "clean_up",
+    "has_front_end",
+    "open_comparison",
+    "open_view",
+    "prepare",
+    "show_run",
+    "show_text",
+]
 
 
 def open_view(*, live: bool = False, hidden: bool = False, shows_error: bool = True) -> View | None:
@@ -39,6 +51,22 @@ def open_view(*, live: bool = False, hidden: bool = False, shows_error: bool = T
     from .widget import WidgetView
 
     return WidgetView(shell, live=live, shows_error=shows_error)
+
+
+def open_comparison(*, live: bool = False, hidden: bool = False) -> ComparisonView | None:
+    """The same for a comparison."""
+    shell = get_ipython()
+    if shell is None:
+        return None
+    if hidden:
+        return HiddenComparison(shell)
+    if getattr(shell, "kernel", None) is None:
+        return TerminalComparison()
+    if not has_front_end(shell):
+        return HeadlessComparison(shell)
+    from .compare import CompareView
+
+    return CompareView(shell, live=live)
 
 
 def has_front_end(shell: InteractiveShell) -> bool:

@@ -1,4 +1,4 @@
-"""The widgets of the browser side: the traits of one answer, and the code, which is sent once."""
+"""The widgets of the browser side: the traits of an answer and of a comparison, and the code, which is sent once."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import anywidget
-from traitlets import Bool, Dict, Unicode
+from traitlets import Bool, Dict, List, Unicode
 
 _STATIC = pathlib.Path(__file__).parent.parent / "static"
 
@@ -39,11 +39,20 @@ def close_front_end() -> None:
         _front_end = None
 
 
-class AnswerWidget(anywidget.AnyWidget):
-    """One answer in a cell's output. What it brings is a loader; the code came with `FrontEnd`."""
+class PlacedWidget(anywidget.AnyWidget):
+    """What stands in a cell's output. What it brings is a loader; the code came with `FrontEnd`."""
 
     # The text and not the path: anywidget never lets go of a widget whose code is a file.
     _esm = Unicode((_STATIC / "loader.js").read_text(encoding="utf-8")).tag(sync=True)
+
+    # The static output with the widget's model_id, once the page has not been reached otherwise.
+    frozen = Dict().tag(sync=True)
+    # How to keep the answer, where the page cannot put the static output into the notebook.
+    keep_hint = Unicode("").tag(sync=True)
+
+
+class AnswerWidget(PlacedWidget):
+    """One answer."""
 
     # Everything up to patch `seq`. The trait holds only the number; `get_state` asks for the rest.
     document = Dict().tag(sync=True)
@@ -59,10 +68,8 @@ class AnswerWidget(anywidget.AnyWidget):
     shows_prompt = Bool(False).tag(sync=True)
     # How the answer is to be read: markdown, text, code or json.
     answer_format = Unicode("markdown").tag(sync=True)
-    # The static output with the widget's model_id, once the page has not been reached otherwise.
-    frozen = Dict().tag(sync=True)
-    # How to keep the answer, where the page cannot put the static output into the notebook.
-    keep_hint = Unicode("").tag(sync=True)
+    # True while it is one of several answers side by side, whose heading names the model.
+    is_column = Bool(False).tag(sync=True)
 
     def __init__(self, snapshot: Callable[[], dict[str, Any]], **traits: Any) -> None:
         self._snapshot = snapshot
@@ -74,3 +81,14 @@ class AnswerWidget(anywidget.AnyWidget):
         if "document" in state:
             state.update((name, value) for name, value in self._snapshot().items() if name in state)
         return state
+
+
+class CompareWidget(PlacedWidget):
+    """Several answers side by side. It holds no text: each column shows an `AnswerWidget`."""
+
+    # [{"model_id", "name", "state", "can_keep", "is_kept"}, ...]: the answers' widgets, and what is known of them.
+    columns: List[Any] = List().tag(sync=True)
+    # What later cells go on from.
+    note = Unicode("").tag(sync=True)
+    # {"columns": [left, right], "pieces": [[side, text], ...], "is_cut"}: the last that was asked for.
+    difference = Dict().tag(sync=True)

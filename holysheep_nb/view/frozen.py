@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from ..conversation import Turn
 from ..masks import mask_all
 from ..parts import ReasoningPart, SeamPart, TextPart, ToolCallPart, ToolResultPart
-from ..run import Run
+from ..run import Request, Run
 from .markdown import fenced, one_line, plain, safe_line, safe_markdown, strip_fence
+from .versions import version_note, versions_metadata
 
 
 def frozen_bundle(run: Run, *, shows_error: bool = True) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -24,6 +26,11 @@ def frozen_bundle(run: Run, *, shows_error: bool = True) -> tuple[dict[str, Any]
 
 def frozen_markdown(run: Run, *, shows_error: bool = True) -> str:
     """Answer, reasoning, tool calls and footer as markdown that loads nothing and runs nothing."""
+    return join_blocks([answer_markdown(run, shows_error=shows_error), f"<sub>{plain(footer(run))}</sub>"])
+
+
+def answer_markdown(run: Run, *, shows_error: bool = True) -> str:
+    """The same without the footer."""
     blocks = []
     results = {part.call_id: part for part in run.turn.parts if isinstance(part, ToolResultPart)}
     for part in run.turn.parts:
@@ -38,7 +45,11 @@ def frozen_markdown(run: Run, *, shows_error: bool = True) -> str:
                 blocks.append(_call_markdown(part, results.get(part.call_id)))
     if shows_error and run.error is not None:
         blocks.append("> " + safe_line(one_line(str(run.error))))
-    blocks.append(f"<sub>{plain(footer(run))}</sub>")
+    return join_blocks(blocks)
+
+
+def join_blocks(blocks: Iterable[str]) -> str:
+    """One block of markdown below the other."""
     return "\n\n".join(block.strip("\n") for block in blocks if block.strip())
 
 
@@ -64,7 +75,8 @@ def footer(run: Run) -> str:
     timing = f"{run.timing.seconds:.1f} s"
     if run.timing.first_delta_s is not None:
         timing += f", first after {run.timing.first_delta_s:.2f} s"
-    items.append(timing)
+    # Of an answer that was read back, nobody knows.
+    items += [timing] if run.timing.seconds else []
     if context := context_note(run):
         items.append(context)
     if run.turn.skipped:
@@ -93,7 +105,8 @@ def ending_note(run: Run) -> str:
 def context_note(run: Run) -> str:
     """What was sent besides the prompt, and how, if not the way it should have been; or ""."""
     count = run.request.earlier_cells
-    notes = [f"with {count} earlier cell{'s' if count > 1 else ''}"] if count else []
+    notes = [f"with {count} earlier cell{'s' if count > 1 else ''}{_source(run.request)}"] if count else []
+    notes += [note for note in (run.request.remark, version_note(run.request)) if note]
     if run.request.replayed_from:
         notes.append(f"replayed from {run.request.replayed_from}")
     if run.retries and run.status != "retrying":
@@ -103,6 +116,13 @@ def context_note(run: Run) -> str:
     if run.turn.route_changed:
         notes.append(run.turn.route_changed.rstrip("."))
     return " · ".join(notes)
+
+
+def _source(request: Request) -> str:
+    if not request.earlier_read:
+        return ""
+    some = "" if request.earlier_read == request.earlier_cells else f" {request.earlier_read} of them"
+    return f",{some} read from {request.earlier_source}"
 
 
 def retry_note(run: Run) -> dict[str, Any] | None:
@@ -126,6 +146,11 @@ def run_metadata(run: Run) -> dict[str, Any]:
         "status": run.status,
         "model": run.model,
         "host": run.request.host,
+        "label": run.request.label,
+        "afresh": run.request.starts_afresh,
+        "asked_at": run.request.asked_at,
+        "chosen_at": run.request.chosen_at,
+        **versions_metadata(run.request),
         "turns": [turn.to_dict() for turn in run.turns],
         "error": str(run.error) if run.error else None,
         "cost": run.cost.to_dict() if run.cost else None,
@@ -147,6 +172,8 @@ def _answer_markdown(text: str, answer_format: str) -> str:
 
 
 _OUTCOMES = {"error": "failed", "invalid": "wrong arguments", "denied": "denied", "stopped": "stopped"}
+# As in the page: what went wrong is seen without a click, and nothing jumps when the answer is frozen.
+_OPEN_OUTCOMES = {"error", "invalid", "denied"}
 _NAME_CHARACTERS = 80
 _SHOWN_FROM_S = 0.05
 _SUMMARY_CHARACTERS = 60
@@ -162,7 +189,7 @@ def _call_markdown(call: ToolCallPart, result: ToolResultPart | None) -> str:
         f"<code>{name}({html.escape(arguments)})</code>" if arguments not in ("", "{}") else f"<code>{name}()</code>"
     ]
     if result is None:
-        items.append("not called")
+        items.append("stopped" if call.state == "stopped" else "not called")
     elif result.outcome in _OUTCOMES:
         items.append(_OUTCOMES[result.outcome])
     if result is not None and result.seconds >= _SHOWN_FROM_S:
@@ -174,8 +201,9 @@ def _call_markdown(call: ToolCallPart, result: ToolResultPart | None) -> str:
         body += [fenced(each["text/plain"], "") for each in result.shown if "text/plain" in each]
         body.append(fenced(result.text, ""))
         if result.details:
-            body.append(fenced(result.details, ""))
-    return _details(" · ".join(items), "\n\n".join(body))
+            body.append(_details("Details, for you only", fenced(result.details, "")))
+    is_open = result is not None and result.outcome in _OPEN_OUTCOMES
+    return _details(" · ".join(items), "\n\n".join(body), is_open=is_open)
 
 
 def _arguments_markdown(text: str) -> list[str]:
@@ -188,7 +216,7 @@ def _arguments_markdown(text: str) -> list[str]:
     except (ValueError, RecursionError, AttributeError):
         return [fenced(text, "json")]
     for name, value in long.items():
-        blocks += [f"<code>{html.escape(one_line(name))}</code>", fenced(value.strip("\n"), "")]
+        blocks += [f"<code>{plain(name)}</code>", fenced(value.strip("\n"), "")]
     return blocks
 
 
@@ -208,8 +236,8 @@ def result_images(turn: Turn) -> list[tuple[str, str]]:
     return images
 
 
-def _details(summary: str, body: str) -> str:
-    return f"<details><summary>{summary}</summary>\n\n{body}\n\n</details>"
+def _details(summary: str, body: str, *, is_open: bool = False) -> str:
+    return f"<details{' open' if is_open else ''}><summary>{summary}</summary>\n\n{body}\n\n</details>"
 
 
 def _rounded(seconds: float | None) -> float | None:

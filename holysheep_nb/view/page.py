@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 from collections.abc import Callable
 
 from IPython.core.interactiveshell import InteractiveShell
@@ -23,9 +24,10 @@ class Page:
         output.show({"text/plain": mask(text)})
         return lambda replacement: output.show({"text/plain": mask(replacement)})
 
-    def show_markdown(self, text: str) -> None:
-        """Shows markdown; a terminal shows its source."""
-        Output(self._shell).show({"text/markdown": mask(text), "text/plain": mask(text)})
+    def show_markdown(self, text: str, plain: str | None = None) -> None:
+        """Shows markdown; a terminal shows `plain`, or the source with every sign as it is meant."""
+        text_plain = html.unescape(text) if plain is None else plain
+        Output(self._shell).show({"text/markdown": mask(text), "text/plain": mask(text_plain)})
 
     def show_image(self, png: bytes, described: str) -> None:
         """Shows an image."""

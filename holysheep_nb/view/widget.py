@@ -29,10 +29,11 @@ from ..errors import UsageError
 from ..kernel import stream_thread
 from ..masks import open_log
 from ..run import Run
-from .front_end import FRONT_END, AnswerWidget, open_front_end
+from .front_end import AnswerWidget, open_front_end
 from .frozen import context_note, cost_note, ending_note, frozen_bundle, retry_note
 from .headless import HiddenView
 from .output import Output, show_images
+from .place import Place, widget_bundle
 
 _log = open_log(__name__)
 
@@ -40,12 +41,9 @@ PATCHES_PER_S = 30.0
 # All streams of a kernel together: Jupyter's relay manages about 600 messages a second.
 PATCHES_PER_S_IN_ALL = 100.0
 STATS_INTERVAL_S = 0.25
-HELLO_TIMEOUT_S = 10.0
 SNAPSHOT_TIMEOUT_S = 2.0
-REPLACE_TIMEOUT_S = 1.0
 # How long a cut answer keeps its button before it is frozen, unless a cell is run before.
 RESUME_OFFER_S = 30.0
-KEEP_HINT = "%holysheep show puts this answer into the notebook"
 
 
 class WidgetView(HiddenView):
@@ -53,12 +51,13 @@ class WidgetView(HiddenView):
 
     _streaming: ClassVar[set[WidgetView]] = set()  # those of this kernel whose run goes on
     _open: ClassVar[set[WidgetView]] = set()  # those whose widget is not closed
+    _is_column: ClassVar[bool] = False  # True for those whose output is that of a comparison
 
     def __init__(self, shell: InteractiveShell, *, live: bool = False, shows_error: bool = True) -> None:
         super().__init__(shell)
         self._is_live = live
         self._shows_error = shows_error
-        self._output = Output(shell)
+        self._place = Place(shell, self._forget_widget)
         self._widget: AnswerWidget | None = None
         self._run: Run | None = None
         self._seq = 0
@@ -66,10 +65,7 @@ class WidgetView(HiddenView):
         self._last_flush = 0.0
         self._last_stats = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._page_views: set[str] = set()
-        self._has_met_page = False
         self._has_begun = False
-        self._is_frozen = False
         self._freezing: asyncio.TimerHandle | None = None
 
     # What the run calls
@@ -88,9 +84,10 @@ class WidgetView(HiddenView):
             status=self._status(run),
             prompt=run.request.prompt,
             answer_format=run.request.answer_format,
+            is_column=self._is_column,
         )
         self._widget.on_msg(self._receive)
-        self._output.show(self._widget_bundle(run))
+        self._show_widget(run, self._widget)
         self._has_begun = True
 
     def update(self, run: Run, ops: list[Op]) -> None:
@@ -115,14 +112,14 @@ class WidgetView(HiddenView):
         """Tells the page where the run stands."""
         if self._widget is not None:
             self._widget.status = self._status(run)
-        if run.status == "waiting" and not self._has_met_page:
-            left_s = max(0.0, HELLO_TIMEOUT_S - run.timing.seconds)
+        if run.status == "waiting" and not self._place.has_met_page:
+            left_s = self._place.hello_left_s(run.timing.seconds)
             asyncio.get_running_loop().call_later(left_s, self._deny_unseen)
 
     @property
     def can_ask(self) -> bool:
         """True if a page shows the widget, or still may."""
-        return self._has_met_page or self._run is None or self._run.timing.seconds < HELLO_TIMEOUT_S
+        return self._place.has_met_page or self._run is None or self._place.hello_left_s(self._run.timing.seconds) > 0
 
     def conclude(self, run: Run) -> None:
         """The images of tools, which the frozen markdown cannot hold."""
@@ -158,11 +155,14 @@ class WidgetView(HiddenView):
         if run.is_finished or self._widget is None:
             Output(self._shell).show(*frozen_bundle(run))
         else:
-            Output(self._shell).show(self._widget_bundle(run))
+            Output(self._shell).show(widget_bundle(self._widget, _widget_text(run)))
+
+    def _show_widget(self, run: Run, widget: AnswerWidget) -> None:
+        self._place.show(widget, _widget_text(run))
 
     def _offers_resume(self, run: Run) -> bool:
         """True while a person sees an answer that was cut off: for a moment, since a saved notebook holds no widget."""
-        return run.status == "truncated" and self._has_met_page and not self._is_frozen
+        return run.status == "truncated" and self._place.has_met_page and not self._place.is_frozen
 
     # What the page says
 
@@ -174,14 +174,10 @@ class WidgetView(HiddenView):
             self._obey(content)
 
     def _obey(self, content: Any) -> None:
+        if isinstance(content, dict) and self._place.obey(content):
+            return
         command = content.get("command") if isinstance(content, dict) else None
         match command:
-            case "hello":
-                self._has_met_page = True
-                self._page_views.add(str(content.get("view")))
-            case "bye":
-                self._page_views.discard(str(content.get("view")))
-                self._close_if_replaced()
             case "stop":
                 if self._run is not None:
                     self._run.stop()
@@ -192,9 +188,6 @@ class WidgetView(HiddenView):
             case "resync":
                 if self._widget is not None:
                     self._widget.send_state("document")
-            case "load":
-                if self._widget is not None:
-                    self._widget.send({"front_end": FRONT_END.read_text(encoding="utf-8")})
             case _:
                 _log.warning("a command from the page that is not known: %r", command)
 
@@ -225,15 +218,9 @@ class WidgetView(HiddenView):
     def _freeze(self) -> None:
         """Puts the static output in the widget's place."""
         self._end_offer()
-        if self._is_frozen or self._run is None or not self._run.is_finished:
+        if self._place.is_frozen or self._run is None or not self._run.is_finished:
             return
-        self._is_frozen = True
-        data, metadata = frozen_bundle(self._run, shows_error=self._shows_error)
-        self._output.show(data, metadata)
-        loop = asyncio.get_running_loop()
-        loop.call_later(REPLACE_TIMEOUT_S, self._offer_frozen, data, metadata)
-        loop.call_later(HELLO_TIMEOUT_S, self._close_if_unseen)
-        self._close_if_replaced()
+        self._place.freeze(*frozen_bundle(self._run, shows_error=self._shows_error))
 
     def _freeze_soon(self, _info: object = None) -> None:
         stream_thread.call(self._freeze)
@@ -243,8 +230,7 @@ class WidgetView(HiddenView):
         if self._is_live or self._run is None:
             return
         self._freeze()
-        self._offer_frozen(*frozen_bundle(self._run, shows_error=self._shows_error))
-        self._close_if_unseen()
+        self._place.settle(*frozen_bundle(self._run, shows_error=self._shows_error))
 
     def _end_offer(self) -> None:
         if self._freezing is not None:
@@ -254,7 +240,7 @@ class WidgetView(HiddenView):
                 self._shell.events.unregister("pre_run_cell", self._freeze_soon)
 
     def _deny_unseen(self) -> None:
-        if not self._has_met_page and self._run is not None:
+        if not self._place.has_met_page and self._run is not None:
             self._run.approvals.deny_all(NOBODY_THERE)
 
     def _flush(self) -> None:
@@ -315,39 +301,17 @@ class WidgetView(HiddenView):
             "cost": cost_note(run) or None,
         }
 
-    def _widget_bundle(self, run: Run) -> dict[str, Any]:
-        assert self._widget is not None
-        bundle: dict[str, Any] = {"text/plain": f"({run.request.model} …)"}
-        bundle["application/vnd.jupyter.widget-view+json"] = {
-            "version_major": 2,
-            "version_minor": 0,
-            "model_id": self._widget.model_id,
-        }
-        return bundle
-
-    def _offer_frozen(self, data: dict[str, Any], metadata: dict[str, Any]) -> None:
-        """A page that was reloaded does not know the display: it has to put the static output in itself."""
-        if self._widget is not None:
-            with self._widget.hold_sync():
-                self._widget.frozen = {"model_id": self._widget.model_id, "data": data, "metadata": metadata}
-                self._widget.keep_hint = KEEP_HINT
-
-    def _close_if_replaced(self) -> None:
-        """Closes once the frozen output has replaced every view that said hello."""
-        if self._is_frozen and self._has_met_page and not self._page_views:
-            self._close()
-
-    def _close_if_unseen(self) -> None:
-        """Closes what no page ever showed."""
-        if not self._has_met_page:
-            self._close()
-
     def _close(self) -> None:
+        self._place.close()
+        self._forget_widget()
+
+    def _forget_widget(self) -> None:
         WidgetView._open.discard(self)
-        if self._widget is not None:
-            self._widget.layout.close()
-            self._widget.close()
-            self._widget = None
+        self._widget = None
+
+
+def _widget_text(run: Run) -> str:
+    return f"({run.request.model} …)"
 
 
 async def _settle_views() -> None:

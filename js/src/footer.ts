@@ -1,5 +1,5 @@
 import { appendElement, keepKeys, setText } from "./element";
-import { formatCount, formatSeconds, joinFigures } from "./figures";
+import { describeFirst, describeRate, formatCount, formatSeconds, joinFigures } from "./figures";
 import type { State, Stats, Status } from "./protocol";
 import type { Session } from "./session";
 
@@ -52,17 +52,19 @@ export function noticeText(status: Status): string {
   return fallback === undefined ? "" : status.message || fallback;
 }
 
-export function describeEnd({ status, stats, keepHint }: Session): string {
+export function describeEnd({ status, stats, keepHint, isColumn }: Session): string {
   if (status === null) return "";
   const usage = stats?.usage;
   const hasNotice = noticeText(status) !== "";
   return joinFigures([
-    status.model,
+    isColumn ? null : status.model,
     status.state === "stopped" ? "stopped" : null,
     hasNotice ? null : status.message,
     usage ? describeUsage(usage) : null,
     stats?.cost,
-    stats ? describeTiming(stats.seconds, stats.first_delta_s) : null,
+    isColumn ? describeFirst(stats) : null,
+    isColumn ? describeRate(stats) : null,
+    stats ? describeTiming(stats.seconds, isColumn ? null : stats.first_delta_s) : null,
     status.context,
     keepHint,
   ]);

@@ -17,8 +17,8 @@ export interface ReasoningPart extends PartBase {
   seconds: number | null;
 }
 
-/** Queued: approved, and a call before it is not done. */
-export type ToolCallState = "writing" | "waiting" | "queued" | "running" | "done";
+/** Queued: approved, and a call before it is not done. Stopped: the run ended while the call was running. */
+export type ToolCallState = "writing" | "waiting" | "queued" | "running" | "done" | "stopped";
 
 /** What a person is asked about a call. */
 export interface Question {
@@ -139,6 +139,33 @@ export interface Traits {
   keep_hint: string;
   frozen: Frozen;
   answer_format: AnswerFormat;
+  /** True while it is one of several answers side by side, whose heading names the model. */
+  is_column: boolean;
+}
+
+/** One of several answers side by side; what it says is in the widget of that id. */
+export interface Column {
+  model_id: string;
+  name: string;
+  state: State;
+  can_keep: boolean;
+  is_kept: boolean;
+}
+
+/** Two answers word by word: what both have, or one of them alone. */
+export interface Difference {
+  columns: [left: number, right: number];
+  pieces: ["same" | "left" | "right", string][];
+  is_cut: boolean;
+}
+
+export interface ComparisonTraits {
+  columns: Column[];
+  /** What later cells go on from. */
+  note: string;
+  difference: Difference;
+  frozen: Frozen;
+  keep_hint: string;
 }
 
 export type Command =
@@ -146,6 +173,8 @@ export type Command =
   | { command: "bye"; view: string }
   | { command: "stop" }
   | { command: "resume" }
+  | { command: "keep"; column: number }
+  | { command: "compare"; columns: [left: number, right: number] }
   | { command: "approve"; call_id: string; arguments: string | null; always: boolean }
   | { command: "deny"; call_id: string; reason: string }
   | { command: "resync"; seq: number };

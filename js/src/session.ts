@@ -36,6 +36,7 @@ export class Session {
   prompt = "";
   showsPrompt = false;
   keepHint = "";
+  isColumn = false;
   frozen: Frozen | null = null;
   answerFormat: AnswerFormat = "markdown";
   /** True from the Stop click to the next run. */
@@ -146,6 +147,9 @@ export class Session {
     },
     keep_hint: (keepHint) => {
       this.keepHint = keepHint;
+    },
+    is_column: (isColumn) => {
+      this.isColumn = isColumn;
     },
     frozen: (frozen) => {
       if (frozen.model_id) this.frozen = frozen;

@@ -1,5 +1,5 @@
 import { appendElement, keepKeys, setText } from "./element";
-import { formatCount, formatSeconds, joinFigures } from "./figures";
+import { describeFirst, describeRate, formatSeconds, joinFigures } from "./figures";
 import type { Stats, Status } from "./protocol";
 import type { Session } from "./session";
 
@@ -84,11 +84,12 @@ export class StatusLine {
   }
 }
 
-export function describeRun({ status, stats, elapsed_s }: Session): string {
+export function describeRun({ status, stats, elapsed_s, isColumn }: Session): string {
   if (status === null) return "";
-  const { model, message } = status;
+  const { message } = status;
+  const model = isColumn ? null : status.model;
   const age = formatSeconds(elapsed_s);
-  const rate = stats?.deltas_per_s ? `${formatCount(stats.deltas_per_s)} tokens/s` : null;
+  const rate = describeRate(stats);
   switch (status.state) {
     case "connecting":
       return joinFigures([
@@ -101,7 +102,7 @@ export function describeRun({ status, stats, elapsed_s }: Session): string {
     case "retrying":
       return joinFigures([model, status.retry ? describeRetry(status.retry, elapsed_s) : message]);
     default:
-      return joinFigures([model, "streaming", message, age, rate]);
+      return joinFigures([model, "streaming", message, age, isColumn ? describeFirst(stats) : null, rate]);
   }
 }
 

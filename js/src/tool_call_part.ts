@@ -106,6 +106,8 @@ export class ToolCallPartView implements PartView {
     switch (part.state) {
       case "waiting":
         return "waiting for you";
+      case "stopped":
+        return "stopped";
       case "queued":
         return "approved, after the calls above";
       case "running": {
@@ -115,7 +117,9 @@ export class ToolCallPartView implements PartView {
       case "done": {
         if (!this.#result) return "not called";
         const { outcome, seconds } = this.#result;
-        return [OUTCOMES[outcome], seconds >= SHOWN_FROM_S ? `${seconds.toFixed(1)} s` : ""].filter(Boolean).join(" · ");
+        return [OUTCOMES[outcome], seconds >= SHOWN_FROM_S ? `${seconds.toFixed(1)} s` : ""]
+          .filter(Boolean)
+          .join(" · ");
       }
       default:
         return "writing…";

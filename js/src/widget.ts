@@ -1,3 +1,4 @@
+import { Columns, type ComparisonModel } from "./columns";
 import { findHost } from "./host";
 import type { Command, Traits } from "./protocol";
 import { type CreateWidget, register } from "./registry";
@@ -20,6 +21,7 @@ const TRAITS = [
   "shows_prompt",
   "frozen",
   "keep_hint",
+  "is_column",
   "status",
   "stats",
 ] as const;
@@ -40,19 +42,29 @@ function openSession(model: Model): Session {
   return session;
 }
 
+/** Answers and comparisons of them share the code; a comparison has columns, and no text of its own. */
+function isComparison(model: object): model is ComparisonModel {
+  return (model as ComparisonModel).get("columns") !== undefined;
+}
+
 /** Called by anywidget once per model, so what is closed over here is that model's own. */
 export default function createWidget() {
   let session: Session | undefined;
+  const open = (model: Model, el: HTMLElement) => {
+    if (isComparison(model)) return new Columns(el, model, findHost(model, el));
+    session ??= openSession(model);
+    return new View(el, session, findHost(model, el));
+  };
   return {
     initialize({ model }: { model: Model }) {
+      if (isComparison(model)) return undefined;
       session = openSession(model);
       return () => session?.close();
     },
 
     render({ model, el }: { model: Model; el: HTMLElement }) {
-      session ??= openSession(model);
       const id = Math.random().toString(36).slice(2);
-      const view = new View(el, session, findHost(model, el));
+      const view = open(model, el);
       model.send({ command: "hello", view: id });
       return () => {
         view.close();

@@ -62,7 +62,7 @@ def test_a_second_view_of_an_answer_shows_all_of_it_and_both_are_frozen(
     notebook.wait(lambda: TEXT in in_one_line(second.inner_text()), 30, "the second view is not complete")
     notebook.wait_text(1, TEXT)
     notebook.wait(lambda: notebook.page.locator(".holysheep").count() == 0, 10, "a widget stays")
-    assert TEXT in in_one_line(second.inner_text())
+    notebook.wait(lambda: TEXT in in_one_line(second.inner_text()), 10, "the second view is empty at the end")
     assert holds_as_markdown(notebook, 1)
     notebook.run(2)
     notebook.wait_text(2, "open: 0")
@@ -89,7 +89,7 @@ def test_a_second_tab_shows_the_answer_and_both_are_frozen(
         notebook.wait_text(1, TEXT)
         for page in (notebook.page, tab):
             notebook.wait(lambda: page.locator(".holysheep").count() == 0, 10, "a widget stays")  # noqa: B023
-            assert TEXT in shown_in(page)
+            notebook.wait(lambda: TEXT in shown_in(page), 10, "the answer is gone at the end")  # noqa: B023
         notebook.wait_ended(1)
         notebook.run(2)
         notebook.wait_text(2, "open: 0")

@@ -44,10 +44,14 @@ def test_the_button_resumes_nothing_that_the_budget_does_not_allow(kernel: LiveK
     widget = cell.widget()
     cell.wait()
     kernel.wait_for(lambda: widget.state["status"]["state"] == "truncated")
-    kernel.run("%config HolySheepMagics.budget = 0.01", cell_id="x")
+    assert widget.state["status"]["can_resume"]
+    # A cell that is run takes the button away.
+    kernel.evaluate("setattr(get_ipython().magics_manager.registry['HolySheepMagics'], 'budget', 0.01)")
     count = len(server.requests)
     widget.say("resume")
-    kernel.run("pass")
+    kernel.wait_for(lambda: widget.state["status"]["message"].startswith("The notebook's budget of $0.01 is used up"))
+    assert widget.state["status"]["state"] == "truncated"
+    assert widget.state["status"]["can_resume"]
     assert len(server.requests) == count
 
 

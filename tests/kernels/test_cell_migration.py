@@ -95,7 +95,7 @@ def test_shadow_awaits_shows_the_report_and_saves_it(
     assert kinds == ["text/plain", "text/markdown", "image/png", "image/png", "text/markdown"]
     assert cell.outputs[0].data["text/plain"] == "3 of 3 prompts are compared. The report is in p q.shadow.md."
     assert cell.outputs[0].updates == 4
-    assert cell.outputs[1].data["text/markdown"].startswith("# Shadow: 127.0.0.1:")
+    assert cell.outputs[1].data["text/markdown"].startswith("### Shadow: 127.0.0.1:")
     assert "- Answers that agree: 3 of 3 (100 %)" in cell.outputs[4].data["text/markdown"]
     assert (there / "p q.shadow.md").is_file()
     assert len(old.asked) == len(server.asked) == 3

@@ -130,7 +130,7 @@ def test_the_key_is_in_nothing_that_is_sent_to_the_page(kernel: LiveKernel, serv
 
 
 def patient(kernel: LiveKernel, hello_timeout_s: float) -> None:
-    kernel.run(f"import holysheep_nb.view.widget as view\nview.HELLO_TIMEOUT_S = {hello_timeout_s}")
+    kernel.run(f"import holysheep_nb.view.place as place\nplace.HELLO_TIMEOUT_S = {hello_timeout_s}")
 
 
 @pytest.fixture

@@ -53,3 +53,9 @@ def test_the_percentile_is_one_of_the_values() -> None:
 def test_an_answer_comes_back_from_json_as_it_was() -> None:
     answer = said("text", ("f", "{}"))
     assert Answer.from_dict(answer.to_dict()) == answer
+
+
+def test_the_order_of_keys_and_of_calls_makes_no_difference_to_the_similarity() -> None:
+    assert compare(said('{"a": 1, "b": 2}'), said('{"b":2,"a":1}')).similarity == 1
+    assert compare(said("", ("f", '{"a": 1}'), ("g", "{}")), said("", ("g", "{}"), ("f", '{"a":1}'))).similarity == 1
+    assert 0 < compare(said('{"a": 1, "b": 2}'), said('{"a": 1, "b": 3}')).similarity < 1

@@ -13,7 +13,7 @@ from raw_server import RawServer
 
 from holysheep_nb.config import Settings
 from holysheep_nb.kernel import stream_thread, wait_blocking
-from holysheep_nb.shadow.opening import Comparison, open_comparison
+from holysheep_nb.shadow.opening import ShadowTask, open_shadow
 from holysheep_nb.shadow.options import add_options
 
 OLD_KEY = "sk-old-key-0123456789"
@@ -41,13 +41,13 @@ class TwoEnds:
         lines = ({"prompt": each} if isinstance(each, str) else each for each in prompts)
         self.prompts.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
 
-    def open(self, *words: str) -> Comparison:
+    def open(self, *words: str) -> ShadowTask:
         parser = argparse.ArgumentParser()
         add_options(parser)
         given = [str(self.prompts), *self.words, "--old-model", "old-large", "--model", "new-large", *words]
-        return open_comparison(parser.parse_args(given), Settings())
+        return open_shadow(parser.parse_args(given), Settings())
 
-    def compare(self, *words: str, on_progress: Callable[[str], None] = lambda _: None) -> Comparison:
+    def compare(self, *words: str, on_progress: Callable[[str], None] = lambda _: None) -> ShadowTask:
         comparison = self.open(*words)
         wait_blocking(stream_thread.submit(comparison.run(on_progress)))
         return comparison

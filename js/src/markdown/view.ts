@@ -1,5 +1,6 @@
 import type { Block } from "./block";
 import { CodeView } from "./code_block";
+import { CodeLines } from "./code_lines";
 import type { FootnoteList } from "./footnotes";
 import { readDisplayFormula } from "./formula";
 import type { MarkdownHost } from "./index";
@@ -145,13 +146,14 @@ class SourceView implements View {
   readonly kind = "html";
   readonly element = document.createElement("pre");
   readonly body = this.element;
+  private readonly lines = new CodeLines(this.element);
 
   constructor() {
     this.element.className = "holysheep-source";
   }
 
   update(block: Block): void {
-    if (this.element.textContent !== block.text) this.element.textContent = block.text;
+    this.lines.update(block.lines);
   }
 }
 

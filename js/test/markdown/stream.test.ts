@@ -97,6 +97,23 @@ test("a closed fence is coloured, its text unchanged and in blocks of 64 lines",
   assert.equal(root.querySelectorAll(".hljs-string").length, 150);
 });
 
+test("a long comment is shown as it is, and its first lines are never touched again", () => {
+  const line = (index: number) => `line ${index} <b onclick="x()">\n`;
+  const lines = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, index) => line(from + index));
+  const root = document.createElement("div");
+  const stream = createMarkdownStream(root);
+  stream.append(`<!--\n${lines(0, 100).join("")}`);
+  const first = root.querySelector("pre")!.firstChild!.firstChild!;
+  const last = root.querySelector("pre")!.lastChild!.firstChild!;
+  for (const text of lines(100, 200)) stream.append(text);
+  stream.append("-->\n");
+  stream.finish();
+  assert.equal(root.querySelector("pre")!.textContent, `<!--\n${lines(0, 200).join("")}-->\n`);
+  assert.ok(root.contains(first) && root.contains(last));
+  assert.equal(first.textContent!.split("\n").length, 65);
+});
+
 test("formulas become MathML, amounts of money and broken TeX stay text", async () => {
   const root = render([
     "$x_1^2$ \\(y\\) $$z$$ and $5 and $6, $10 million or 20$\n\n$$\na\n=\nb\n$$\n\n\\[ c \\]\n\n$\\broken{$\n",
