@@ -56,7 +56,7 @@ class Verbs:
         self._chat = chat
         self._settings = settings
         self._memory = memory
-        self._history = HistoryVerbs(shell, chat, memory)
+        self._history = HistoryVerbs(Page(shell), chat, memory)
         self._gateway: Gateway | None = None
         self._settings_before_local: dict[str, str] = {}
 

@@ -110,6 +110,10 @@ LAYERS = {
     "events": set(),
     "execution": {"content", "errors", "kernel", "tool_calls", "tools"},
     "failures": {"content", "errors", "execution", "kernel"},
+    "history": {
+        *("chat", "config", "content", "conversation", "difference", "errors", "events", "history", "masks", "pricing"),
+        *("run", "timing", "view"),
+    },
     "kernel": set(),
     "keys": set(),
     "local": {"errors", "keys", "local"},
@@ -128,7 +132,7 @@ LAYERS = {
             "preview",
             "prompts",
         ),
-        *("completion", "run", "verbs", "view"),
+        *("completion", "history", "run", "verbs", "view"),
     },
     "manual": {"options"},
     "masks": {"keys"},
@@ -162,7 +166,7 @@ LAYERS = {
     "tools": {"errors", "signatures"},
     "transports": {"errors", "keys", "masks", "transports"},
     "verbs": {
-        *("aliases", "manual", "migrate", "pricing", "profiles", "shadow"),
+        *("aliases", "history", "manual", "migrate", "pricing", "profiles", "shadow"),
         *("chat", "config", "errors", "keys", "local", "login", "mcp", "options", "run", "version", "view"),
     },
     "version": set(),

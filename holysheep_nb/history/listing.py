@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from ..conversation import Conversation, Exchange, Turn
 from ..difference import MOST_WORDS, find_difference
@@ -34,9 +34,7 @@ def history_table(conversation: Conversation, runs: Iterable[Run]) -> str:
         prompt = _cut(one_line(exchange.turns[0].text), _PROMPT_CHARACTERS)
         rows.append((str(index), _name(exchange), version, state, model, "yes" if is_sent else "no", prompt))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
-    lines = [
-        "  ".join([*(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=False)), row[-1]]) for row in rows
-    ]
+    lines = ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, [*widths, 0], strict=True)) for row in rows]
     notes = sorted({exchange.source for exchange in listed(conversation) if exchange.source})
     read = [f"Read from {note}: {', '.join(_numbers(conversation, note))}." for note in notes]
     ending = (
@@ -90,10 +88,10 @@ def _changes(older: list[Turn], newer: list[Turn]) -> list[_Block]:
         for side, piece in difference.pieces:
             match side:
                 case "left":
-                    markdown += f"<del>{_quote(piece)}</del>"
+                    markdown += _marked(piece, "<del>", "</del>", _quote)
                     text += _marked(piece, "[-", "-]")
                 case "right":
-                    markdown += f"<strong>{_quote(piece)}</strong>"
+                    markdown += _marked(piece, "<strong>", "</strong>", _quote)
                     text += _marked(piece, "{+", "+}")
                 case _:
                     piece = _shortened(piece)
@@ -120,10 +118,10 @@ def _escape(text: str) -> str:
     return plain(text).replace("_", "&#95;").replace("~", "&#126;").replace("|", "&#124;")
 
 
-def _marked(piece: str, opening: str, closing: str) -> str:
+def _marked(piece: str, opening: str, closing: str, quote: Callable[[str], str] = str) -> str:
     """The words between the marks, the space before them in front."""
     words = piece.lstrip()
-    return f"{piece[: len(piece) - len(words)]}{opening}{words}{closing}"
+    return f"{quote(piece[: len(piece) - len(words)])}{opening}{quote(words)}{closing}"
 
 
 def _shortened(text: str) -> str:

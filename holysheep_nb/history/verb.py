@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from ..chat import Chat
 from ..conversation import Exchange
 from ..errors import UsageError
 from ..pricing import Meter
-from ..view import Page, show_run
+from ..view import Page
 from .answers import chosen_run, state_of
 from .listing import changes_page, history_table, listed, versions_page
 from .memory import Memory
-
-if TYPE_CHECKING:
-    from IPython.core.interactiveshell import InteractiveShell
 
 
 class HistoryVerbs:
     """What can be done with the exchanges of one shell. A cell is named by its number, its label or its id."""
 
-    def __init__(self, shell: InteractiveShell, chat: Chat, memory: Memory) -> None:
-        self._shell = shell
+    def __init__(self, page: Page, chat: Chat, memory: Memory) -> None:
+        self._page = page
         self._chat = chat
         self._memory = memory
 
@@ -30,7 +25,7 @@ class HistoryVerbs:
         if words:
             raise UsageError("%holysheep history takes nothing.")
         self._recall()
-        Page(self._shell).show_line(history_table(self._chat.conversation, self._chat.runs))
+        self._page.show_line(history_table(self._chat.conversation, self._chat.runs))
 
     def branches(self, words: list[str]) -> None:
         """[CELL|LABEL] [N M] the versions of a cell, the last one that asked if none is named, and what changed"""
@@ -45,14 +40,12 @@ class HistoryVerbs:
             page = changes_page(exchange, index, *numbers)
         else:
             page = versions_page(exchange, index, self._chat.runs)
-        Page(self._shell).show_markdown(*page)
+        self._page.show_markdown(*page)
 
     def check_out(self, words: list[str]) -> None:
         """[CELL|LABEL] N go on from version N of a cell, and show it"""
         if not words or not words[-1].isdecimal():
-            raise UsageError(
-                "%holysheep checkout takes the number of a version, and before it the cell if not the last."
-            )
+            raise UsageError("%holysheep checkout takes the number of a version, after the cell if it is not the last.")
         self._recall()
         number = int(words[-1])
         index, exchange = self._find(" ".join(words[:-1]))
@@ -69,8 +62,8 @@ class HistoryVerbs:
         below = self._count_below(exchange)
         stale = f" {below} below it answered another version: run them again where it matters." if below else ""
         said = f"Later cells go on from version {number} of {len(exchange.versions)} of cell {index}.{stale}"
-        Page(self._shell).show_line(said)
-        show_run(self._shell, run)
+        self._page.show_line(said)
+        self._page.show_answer(run)
 
     def _recall(self) -> None:
         self._memory.recall()

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from IPython.core.interactiveshell import InteractiveShell
 
 from ..masks import mask
+from ..run import Run
+from .frozen import frozen_bundle
 from .output import Output
 
 
@@ -28,6 +30,10 @@ class Page:
         """Shows markdown; a terminal shows `plain`, or the source with every sign as it is meant."""
         text_plain = html.unescape(text) if plain is None else plain
         Output(self._shell).show({"text/markdown": mask(text), "text/plain": mask(text_plain)})
+
+    def show_answer(self, run: Run) -> None:
+        """Shows a run as it is now, for good."""
+        Output(self._shell).show(*frozen_bundle(run))
 
     def show_image(self, png: bytes, described: str) -> None:
         """Shows an image."""
