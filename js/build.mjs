@@ -38,6 +38,16 @@ const styleAsText = {
   },
 };
 
+/** Temml can look for formulas in a page by itself, which nothing here asks it to. */
+const withoutAutoRender = {
+  name: "without-auto-render",
+  setup(build) {
+    build.onLoad({ filter: /temml[\\/]src[\\/]auto-render\.js$/ }, () => ({
+      contents: "export const renderMathInElement = undefined;",
+    }));
+  },
+};
+
 async function checkSize() {
   const size = gzipSync(await readFile(join(OUT, "widget.js")), { level: 9 }).length;
   if (size > MAX_GZIPPED_BYTES) {
@@ -52,7 +62,7 @@ const shared = {
   charset: "utf8",
   legalComments: "none",
   logLevel: "warning",
-  plugins: [styleAsText],
+  plugins: [styleAsText, withoutAutoRender],
   define: { BUILD_ID: JSON.stringify(await buildId()) },
 };
 

@@ -10,7 +10,7 @@ from holysheep_nb.config import Settings
 from holysheep_nb.conversation import Usage
 from holysheep_nb.errors import UsageError
 from holysheep_nb.pricing import Cost, Price, format_usd
-from holysheep_nb.shadow.report import change, describe_price
+from holysheep_nb.shadow.report import change, describe_price, in_words
 from holysheep_nb.view.markdown import plain
 
 
@@ -49,7 +49,7 @@ class Estimate:
             return f"What is saved is unknown: give {', and '.join(unknown)}."
         saved = old.usd - new.usd
         what = "Saved" if saved >= 0 else "Dearer by"
-        return plain(
+        return in_words(
             f"{what}: {format_usd(abs(saved))} a month, {format_usd(12 * abs(saved))} a year "
             f"({change(old.usd, new.usd)}), if the answers stay as long as they are; holysheep-nb shadow measures that."
         )
@@ -72,4 +72,4 @@ def _given(model: str, pair: tuple[float, float] | None, option: str) -> Price |
 
 
 def _usd(cost: Cost) -> str:
-    return "unknown" if cost.usd is None else plain(str(cost))
+    return "unknown" if cost.usd is None else in_words(str(cost))

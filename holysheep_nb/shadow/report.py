@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,7 +127,7 @@ class Report:
         lines = [
             f"- Median time to first token: {_step(old.first_delta_s, new.first_delta_s)}",
             f"- Median total time: {_step(old.total_s, new.total_s)}",
-            plain(f"- Cost: {_cost(old.cost)} → {_cost(new.cost)} ({_cost_change(old, new)})"),
+            f"- Cost: {_cost(old.cost)} → {_cost(new.cost)} ({_cost_change(old, new)})",
             f"- Answers that agree: {agreeing} of {count}"
             + (f" ({_percent(agreeing / count)}){alike}" if count else "")
             + f". Equal calls and equal JSON agree, and texts that are {_percent(self.agree_at)} alike word by word; "
@@ -192,11 +193,16 @@ def _tokens(side: SideFigures, count: int | None) -> str:
 
 
 def _cost(cost: Cost | None) -> str:
-    return "–" if cost is None else UNKNOWN if cost.usd is None else str(cost)
+    return "–" if cost is None else UNKNOWN if cost.usd is None else in_words(str(cost))
 
 
 def _brief_cost(cost: Cost) -> str:
-    return "–" if cost.usd is None else f"{'≥ ' if cost.missing else ''}{format_usd(cost.usd)}"
+    return "–" if cost.usd is None else in_words(f"{'≥ ' if cost.missing else ''}{format_usd(cost.usd)}")
+
+
+def in_words(text: str) -> str:
+    """The text with USD for each dollar sign: of two, Jupyter makes a formula, however they are written."""
+    return re.sub(r"\$([\d.,]*\d)", r"\1 USD", text)
 
 
 def _cost_change(old: SideFigures, new: SideFigures) -> str:

@@ -70,7 +70,7 @@ def test_the_notebook_that_is_open_is_not_rewritten(kernel: LiveKernel, there: P
 
 def test_migrate_estimates_a_month(kernel: LiveKernel, there: Path) -> None:
     line = "%holysheep migrate --roi --monthly-tokens 1M,1M --old-price 2,8 --price 1,4"
-    assert "Saved: &#36;5.00 a month" in kernel.run(line).markdown
+    assert "Saved: 5.00 USD a month" in kernel.run(line).markdown
     assert kernel.run("%holysheep migrate").traceback == [
         "UsageError: Name the files or folders to look at, as in: %holysheep migrate src notebooks."
     ]

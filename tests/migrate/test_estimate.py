@@ -25,14 +25,16 @@ def estimate(capsys: pytest.CaptureFixture[str], *words: str) -> str:
 def test_known_prices_give_what_is_saved(capsys: pytest.CaptureFixture[str]) -> None:
     said = estimate(capsys, "30M,5M", "--old-model", "gpt-4o", "--old-price", "2.5,10", "--price", "1,8")
     assert said.startswith("A month of 30,000,000 tokens in and 5,000,000 out:\n")
-    assert "| old | gpt-4o | $125.00 | input 2.5, output 10 USD per million tokens (given with --old-price) |" in said
-    assert "| HolySheep | gpt-4.1 | $70.00 | input 1, output 8 USD per million tokens (given with --price) |" in said
-    assert "Saved: $55.00 a month, $660.00 a year (−44 %)," in said
+    assert (
+        "| old | gpt-4o | 125.00 USD | input 2.5, output 10 USD per million tokens (given with --old-price) |" in said
+    )
+    assert "| HolySheep | gpt-4.1 | 70.00 USD | input 1, output 8 USD per million tokens (given with --price) |" in said
+    assert "Saved: 55.00 USD a month, 660.00 USD a year (−44 %)," in said
 
 
 def test_what_becomes_dearer_is_called_so(capsys: pytest.CaptureFixture[str]) -> None:
     said = estimate(capsys, "1M,1M", "--old-price", "1,1", "--price", "2,2")
-    assert "Dearer by: $2.00 a month, $24.00 a year (+100 %)," in said
+    assert "Dearer by: 2.00 USD a month, 24.00 USD a year (+100 %)," in said
 
 
 def test_an_unknown_price_is_asked_for_and_the_known_one_has_source_and_date(
@@ -40,7 +42,7 @@ def test_an_unknown_price_is_asked_for_and_the_known_one_has_source_and_date(
 ) -> None:
     said = estimate(capsys, "1M,1M", "--model", "deepseek-v3.2")
     assert "| old | the old model | unknown | input unknown, output unknown USD per million tokens |" in said
-    assert "≥ $0.42, input price unknown | input unknown, output 0.42 USD per million tokens (https://" in said
+    assert "≥ 0.42 USD, input price unknown | input unknown, output 0.42 USD per million tokens (https://" in said
     assert (
         "What is saved is unknown: give the input and output price of the old model with --old-price IN,OUT, "
         "and the input price of deepseek-v3.2 with --price IN,OUT." in said
@@ -49,7 +51,7 @@ def test_an_unknown_price_is_asked_for_and_the_known_one_has_source_and_date(
 
 
 def test_output_alone_needs_no_price_of_input(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "Saved: $2.00 a month" in estimate(capsys, "0,1m", "--old-price", "2.5,10", "--model", "gpt-4.1")
+    assert "Saved: 2.00 USD a month" in estimate(capsys, "0,1m", "--old-price", "2.5,10", "--model", "gpt-4.1")
 
 
 @pytest.mark.parametrize(

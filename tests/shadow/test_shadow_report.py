@@ -32,7 +32,7 @@ def test_the_report_ends_in_the_figures_that_a_decision_needs(ends: TwoEnds) -> 
     step = rf"{time} → {time} \([+−±]\d+ %\)"
     assert re.fullmatch(f"- Median time to first token: {step}", decision[0])
     assert re.fullmatch(f"- Median total time: {step}", decision[1])
-    assert decision[2] == "- Cost: $0.00032 → $0.00011 (−67 %)"
+    assert decision[2] == "- Cost: 0.00032 USD → 0.00011 USD (−67 %)"
     assert decision[3].startswith("- Answers that agree: 1 of 2 (50 %); their texts are 50 % alike.")
     assert decision[4:] == ["- Failures: old 1 of 3, HolySheep 0 of 3"]
 
@@ -45,8 +45,8 @@ def test_prices_that_are_unknown_are_called_so_and_never_made_up(ends: TwoEnds) 
     # A pair of dollar signs is a formula in Jupyter.
     assert "$" not in markdown
     report = html.unescape(markdown)
-    assert table(report)["cost"] == ["unknown", "≥ $0.00004, input price unknown", "change unknown"]
-    assert "- Cost: unknown → ≥ $0.00004, input price unknown (change unknown)" in report
+    assert table(report)["cost"] == ["unknown", "≥ 0.00004 USD, input price unknown", "change unknown"]
+    assert "- Cost: unknown → ≥ 0.00004 USD, input price unknown (change unknown)" in report
     assert "- old, old-large: input unknown, output unknown USD per million tokens (give it with --old-price)" in report
     assert re.search(
         r"- HolySheep, gpt-4\.1: input unknown, output 8 USD per million tokens \(https://\S+, 2\d+-", report

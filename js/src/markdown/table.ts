@@ -10,15 +10,17 @@ interface Row {
   cells: InlineText[];
 }
 
-/** The page lays out a whole group of rows when one is added to it. */
 const ROWS_PER_GROUP = 64;
+/** The page lays out a whole table when a row is added to it: what is longer goes on in another one below. */
+const GROUPS_PER_TABLE = 2;
 
 /** A table that grows by rows; only the last one is ever touched again. */
 export class TableView implements View {
   readonly element = document.createElement("div");
   body = document.createElement("tbody");
   private readonly head = document.createElement("thead");
-  private readonly table = document.createElement("table");
+  private readonly first = document.createElement("table");
+  private table = this.first;
   private settledRows = 0;
   private lastRow: Row | null = null;
 
@@ -57,12 +59,39 @@ export class TableView implements View {
   private dropRow(): void {
     this.lastRow?.element.remove();
     this.lastRow = null;
-    if (this.body.childElementCount === 0) this.body.remove();
+    if (this.body.childElementCount > 0) return;
+    this.body.remove();
+    if (this.table === this.first || this.table.tBodies.length > 0) return;
+    this.table.parentElement!.remove();
+    this.table = (this.element.lastElementChild as HTMLElement).querySelector("table") ?? this.first;
   }
 
   private addGroup(): void {
+    if (this.table.tBodies.length === GROUPS_PER_TABLE) this.addTable();
     this.body = document.createElement("tbody");
     this.table.append(this.body);
+  }
+
+  /** Another table with columns as wide as those of the first, whose rows do not change any more. */
+  private addTable(): void {
+    this.table = document.createElement("table");
+    const widths = [...this.first.rows[0]!.cells].map((cell) => cell.getBoundingClientRect().width);
+    const columns = document.createElement("colgroup");
+    for (const width of widths) {
+      const column = document.createElement("col");
+      column.style.width = `${width}px`;
+      columns.append(column);
+    }
+    const width = this.first.getBoundingClientRect().width;
+    // Without a width nothing is laid out yet, and each table finds its own.
+    if (width > 0) {
+      this.table.style.width = `${width}px`;
+      this.table.append(columns);
+    }
+    const part = document.createElement("div");
+    part.className = "holysheep-table-part";
+    part.append(this.table);
+    this.element.append(part);
   }
 
   private addRow(index: number): Row {

@@ -138,3 +138,21 @@ test("details hold blocks, short tags without attributes are elements, everythin
   assert.equal(root.querySelector("p sub")?.textContent, "2");
   assert.equal(root.querySelector("div > p:last-child")?.textContent, "H2O <i>open <u x>u</u>");
 });
+
+test("a long table goes on in tables of their own, with every row once", () => {
+  const rows = Array.from({ length: 300 }, (_, index) => `| ${index} | x |`);
+  const source = ["| n | what |", "|--:|---|", ...rows, ""].join("\n");
+  for (const size of [7, source.length]) {
+    const element = render(cut(source, size));
+    const tables = [...element.querySelectorAll("table")];
+    assert.equal(tables.length, 3);
+    assert.equal(element.querySelectorAll("thead tr").length, 1);
+    const firsts = [...element.querySelectorAll("tbody tr")].map(
+      (row) => row.querySelector("td")!.textContent,
+    );
+    assert.deepEqual(
+      firsts,
+      rows.map((_, index) => String(index)),
+    );
+  }
+});
