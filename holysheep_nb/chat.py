@@ -8,6 +8,7 @@ import json
 import os
 import queue
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from . import agent
@@ -167,8 +168,7 @@ class Chat:
         meter.check_start(route.models(asked), estimate_request_tokens(body))
         exchange = self.conversation.begin(cell, turns, afresh=afresh, label=label)
         read = [each for each in earlier if each.source]
-        # The columns of a comparison are no versions of each other.
-        branches = tuple(exchange.branches) if start else ()
+        branches = tuple(exchange.branches)
         request = Request(
             prompt=Turn.user(prompt).text,
             model=asked,
@@ -243,6 +243,10 @@ class Chat:
             run = self.ask(prompt, model=model, cell=cell, start=False, **options)
             runs.append(run)
             cell = run.request.cell
+        # The columns are no versions of each other.
+        first = runs[0].request
+        for run in runs:
+            run.request = replace(run.request, branches=first.branches, version=first.version)
 
         def choose(run: Run) -> None:
             # A cell that was run again meanwhile goes on from what it has now, unless a person says otherwise.

@@ -20,6 +20,7 @@ Asks a model; the answer streams into the cell.
 
 The cell gives a `Run` (`_`, `Out[n]`, `--out NAME`): .text .status .usage .cost .timing .turns .tool_calls .error
 Cells share one conversation: a cell sends what the cells above it said, and running it again replaces its part of it.
+What it said before is kept: see %holysheep branches.
 In the prompt, {{expression}} is its value in the notebook; single braces are text."""
 
 

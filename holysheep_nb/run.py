@@ -67,7 +67,8 @@ class Request:
     remark           what else there is to say about the context, or ""
     branches         what other runs of the cell have given, oldest first
     version          which this one is among them, counted from 1
-    asked_at         when it was made, as ISO time in UTC, and `chosen_at` when it was put in the place of another version
+    asked_at         when it was made, as ISO time in UTC
+    chosen_at        when a person put it in the place of another version, likewise, or ""
     """
 
     prompt: str

@@ -91,6 +91,9 @@ def _changes(older: list[Turn], newer: list[Turn]) -> list[_Block]:
                     markdown += _marked(piece, "<del>", "</del>", _quote)
                     text += _marked(piece, "[-", "-]")
                 case "right":
+                    # At the beginning of a text nothing parts the two.
+                    gap = " " if markdown.endswith("</del>") and not piece[:1].isspace() else ""
+                    markdown, text = markdown + gap, text + gap
                     markdown += _marked(piece, "<strong>", "</strong>", _quote)
                     text += _marked(piece, "{+", "+}")
                 case _:

@@ -60,7 +60,7 @@ class HistoryVerbs:
         run = chosen_run(exchange, self._chat.runs, Meter(settings.price))
         self._chat.chosen = run
         below = self._count_below(exchange)
-        stale = f" {below} below it answered another version: run them again where it matters." if below else ""
+        stale = f"\n{below} below answered another version: run again what depends on it." if below else ""
         said = f"Later cells go on from version {number} of {len(exchange.versions)} of cell {index}.{stale}"
         self._page.show_line(said)
         self._page.show_answer(run)

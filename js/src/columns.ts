@@ -96,6 +96,7 @@ export class Columns {
       return;
     }
     this.#views.push(view);
+    view.el.classList.add("holysheep-column-answer");
     element.append(view.el);
   }
 

@@ -47,7 +47,7 @@ def violations(notebook: Notebook, index: int) -> list[str]:
     """What axe finds serious or critical in the widget of a cell."""
     if not notebook.page.evaluate("() => 'axe' in window"):
         notebook.page.evaluate(AXE.read_text())
-    found: list[dict[str, Any]] = notebook.widget(index).evaluate(
+    found: list[dict[str, Any]] = notebook.widget(index).first.evaluate(
         "async (element) => (await axe.run(element, {resultTypes: ['violations']})).violations"
     )
     return [

@@ -14,14 +14,17 @@ import nbformat
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from raw_server import RawServer, answer
 from saved_notebooks import answered, cell_of, output_of, save, version
 
+from holysheep_nb import Chat
 from holysheep_nb.config import Settings
 from holysheep_nb.conversation import Conversation, Exchange
 from holysheep_nb.errors import HolySheepError
 from holysheep_nb.history import Memory
 from holysheep_nb.history.notebook import find_notebook, read_notebook
 from holysheep_nb.history.saved import read_answer
+from holysheep_nb.view.frozen_comparison import frozen_comparison
 
 
 @pytest.fixture
@@ -329,3 +332,18 @@ def test_the_notebook_is_found_from_the_folder_of_the_kernel(
     monkeypatch.setenv("JPY_SESSION_NAME", name)
     found = find_notebook()
     assert (found and found.resolve()) == (expected and (tmp_path / expected).resolve())
+
+
+def test_a_comparison_keeps_what_its_cell_said_before(path: Path, at_server: RawServer) -> None:
+    chat = Chat()
+    for text in ("one", "two", "three"):
+        at_server.play(answer(text))
+    chat.ask("?", cell="a", show=False).result()
+    comparison = chat.compare("?", ["raw", "raw-large"], cell="a", show=False).result()
+    assert {run.request.version for run in comparison} == {2}
+    data, metadata = frozen_comparison(comparison)
+    output = nbformat.v4.new_output("display_data", data, metadata=metadata)
+    save(path, cell_of("a", "%%holysheep -m raw -m raw-large\n?", output))
+    ((_, texts),) = said(read_notebook(path).exchanges)
+    assert (texts[0], sorted(texts)) == ("one", ["one", "three", "two"])
+    assert read_notebook(path).exchanges[0].number == 2

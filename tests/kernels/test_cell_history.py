@@ -100,8 +100,8 @@ def test_checkout_makes_an_older_version_current_and_shows_it(page: Page, server
     assert page.run("s", "%holysheep show").markdown.startswith("c\n")
     below = page.run("v", "%holysheep checkout 2 2")
     assert below.outputs[0].data["text/plain"] == (
-        "Later cells go on from version 2 of 2 of cell 2. "
-        "1 cell below it answered another version: run them again where it matters."
+        "Later cells go on from version 2 of 2 of cell 2.\n"
+        "1 cell below answered another version: run again what depends on it."
     )
 
 
