@@ -14,7 +14,7 @@ KEY = "hs-test-key-0123456789"
 pytest_plugins = ["key_hunt"]
 TESTS = Path(__file__).parent
 # Kernels, browsers and processes share one machine with whatever else runs there: such a test may fail once.
-LIVE = tuple(TESTS / name for name in ("browser", "kernels", "local"))
+LIVE = tuple(TESTS / name for name in ("browser", "kernels", "local", "shadow"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
