@@ -8,9 +8,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from raw_server import RawServer
+from raw_server import KEY, RawServer
 
-KEY = "hs-test-key-0123456789"
 pytest_plugins = ["key_hunt"]
 TESTS = Path(__file__).parent
 # Kernels, browsers and processes share one machine with whatever else runs there: such a test may fail once.

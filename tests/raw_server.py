@@ -20,6 +20,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+KEY = "hs-test-key-0123456789"
+"""The key that tests send."""
 HANG = "hang"
 """A step: say nothing until the client leaves."""
 RESET = "reset"

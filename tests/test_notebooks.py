@@ -12,8 +12,8 @@ from typing import Any
 
 import nbformat
 import pytest
-from conftest import KEY
 from nbclient import NotebookClient
+from raw_server import KEY
 
 from holysheep_nb.local import Gateway, start_gateway
 from holysheep_nb.view.frozen import turns_from_output

@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 from live_kernel import LiveKernel
-from raw_server import RawServer
-
-KEY = "hs-test-key-0123456789"
+from raw_server import KEY, RawServer
 
 
 class KernelHolder:

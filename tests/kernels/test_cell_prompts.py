@@ -6,9 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from conftest import KEY
 from live_kernel import LiveKernel
-from raw_server import RawServer, answer
+from raw_server import KEY, RawServer, answer
 
 SEVEN_PROMPTS = {
     "{v:k for k,v in d.items()}": "{v:k for k,v in d.items()}",
