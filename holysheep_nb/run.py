@@ -388,9 +388,13 @@ class Run:
             return
         self._stop_reason = self._stop_reason or reason
         if self._task is not None:
-            self._task.cancel()
-            # Before Python 3.12 `asyncio.wait_for` swallows a cancellation that comes together with its result.
-            asyncio.get_running_loop().call_later(_STOP_AGAIN_S, self._cancel, reason)
+            self._cancel_until_done(self._task)
+
+    def _cancel_until_done(self, task: asyncio.Task[None]) -> None:
+        """Before Python 3.12 `asyncio.wait_for` swallows a cancellation that comes together with its result."""
+        if not task.done():
+            task.cancel()
+            asyncio.get_running_loop().call_later(_STOP_AGAIN_S, self._cancel_until_done, task)
 
     def note_request(self) -> None:
         """A request of this run is about to be made. Raises `BudgetError` if it must not be."""

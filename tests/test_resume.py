@@ -68,6 +68,20 @@ def test_a_stopped_answer_can_be_resumed_and_stopped_again(at_server: RawServer)
     run.result()
 
 
+def test_the_stop_before_does_not_end_what_is_resumed(at_server: RawServer) -> None:
+    at_server.play(sse_head(), chunk("One"), HANG)
+    run = Chat().ask("Count")
+    while run.text != "One":
+        time.sleep(0.01)
+    run.stop()
+    run.result()
+    at_server.play(
+        sse_head(), *[step for _ in range(6) for step in (0.1, chunk("."))], chunk(finish_reason="stop"), DONE
+    )
+    assert run.resume().result().text == "One......"
+    assert run.complete
+
+
 def test_what_comes_later_is_sent_the_whole_answer(at_server: RawServer) -> None:
     chat = Chat()
     at_server.play(CUT)
