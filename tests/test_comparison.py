@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from raw_server import HANG, RawServer, answer, chunk, json_answer, sse_head
@@ -163,3 +167,20 @@ def test_a_difference_of_long_texts_is_cut_and_says_so() -> None:
     found = find_difference("the cat " * 50_000, "the dog " * 50_000)
     assert found.is_cut
     assert time.monotonic() - began < 10
+
+
+def test_a_terminal_prints_each_answer_under_its_model(at_server: RawServer, tmp_path: Path) -> None:
+    at_server.play(answer("An answer."))
+    script = tmp_path / "cells.ipy"
+    script.write_text(
+        "%load_ext holysheep_nb\n"
+        "get_ipython().run_cell_magic('holysheep', '-m a -m b --out both', 'Which?')\n"
+        "both.keep(1)\nprint(both)\n"
+    )
+    command = [sys.executable, "-m", "IPython", "--no-banner", "--colors=NoColor", str(script)]
+    environment = {**os.environ, "IPYTHONDIR": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    assert (done.stderr, done.stdout.count("An answer.")) == ("", 2)
+    assert {"## a", "## b"} <= set(done.stdout.splitlines())
+    assert "Later cells go on from a, as none was kept" in done.stdout
+    assert "Later cells go on from b, which was kept." in done.stdout

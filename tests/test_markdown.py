@@ -173,7 +173,8 @@ def test_nothing_but_a_formula_begins_like_one(text: str, safe: str) -> None:
 
 
 def test_what_is_told_in_one_line_begins_no_formula() -> None:
-    assert plain(r"\[ \\[ \begin{a} $$") == r"&#92;\[ &#92;&#92;\[ &#92;begin{a} &#36;&#36;"
+    assert plain(r"\[ \\[ \begin{a} $$") == r"&#92;\[ &#92;&#92;\[ &#92;begin{a} " + 2 * "<span>&#36;</span>"
+    assert plain("from $1 on") == "from &#36;1 on"
 
 
 SWALLOWED = [

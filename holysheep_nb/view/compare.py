@@ -35,6 +35,7 @@ _log = open_log(__name__)
 
 # How long all answers stay side by side with their buttons, unless one is kept or a cell is run before.
 KEEP_OFFER_S = 60.0
+KEEP_HINT = "To put these answers into the notebook, show the cell's value in a new cell."
 
 
 class ColumnView(WidgetView):
@@ -69,7 +70,7 @@ class CompareView:
     def __init__(self, shell: InteractiveShell, *, live: bool = False) -> None:
         self._shell = shell
         self._is_live = live
-        self._place = Place(shell, self._forget_widget)
+        self._place = Place(shell, self._forget_widget, KEEP_HINT)
         self._columns: list[ColumnView] = []
         self._widget: CompareWidget | None = None
         self._comparison: Comparison | None = None

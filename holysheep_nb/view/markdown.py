@@ -167,7 +167,8 @@ def plain(text: str) -> str:
     """Any text as one line of markdown that says just this."""
     # A backslash or a dollar might begin a formula.
     escaped = re.sub(r"[`*\[\]]", r"\\\g<0>", html.escape(one_line(text), quote=False).replace("\\", "&#92;"))
-    return escaped.replace("$", "&#36;")
+    # Two in one text would be a formula even so: hosts look for them in what is rendered.
+    return escaped.replace("$", "<span>&#36;</span>" if escaped.count("$") > 1 else "&#36;")
 
 
 def strip_fence(text: str) -> str:

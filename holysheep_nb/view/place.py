@@ -20,10 +20,11 @@ class Place:
     """One widget in one output. All of it happens on the stream thread, but for `show`.
 
     The widget may be closed only when its last view has said `bye`, or when no page has shown it: `close` is called
-    then, once.
+    then, once. `keep_hint` says how to keep what it shows where the page cannot put static output in its place.
     """
 
-    def __init__(self, shell: InteractiveShell, close: Callable[[], None]) -> None:
+    def __init__(self, shell: InteractiveShell, close: Callable[[], None], keep_hint: str = KEEP_HINT) -> None:
+        self._keep_hint = keep_hint
         self._output = Output(shell)
         self._close = close
         self._widget: PlacedWidget | None = None
@@ -81,7 +82,7 @@ class Place:
         if self._widget is not None:
             with self._widget.hold_sync():
                 self._widget.frozen = {"model_id": self._widget.model_id, "data": data, "metadata": metadata}
-                self._widget.keep_hint = KEEP_HINT
+                self._widget.keep_hint = self._keep_hint
 
     def _close_if_replaced(self) -> None:
         """Closes once the frozen output has replaced every view that said hello."""
