@@ -89,3 +89,22 @@ def test_on_a_narrow_page_the_columns_stack(open_notebook: OpenNotebook, server:
     notebook.page.set_viewport_size({"width": 1200, "height": 900})
     notebook.page.evaluate("() => window.jupyterapp.commands.execute('notebook:interrupt-kernel')")
     notebook.wait_ended(1)
+
+
+def test_a_page_that_is_reloaded_shows_the_columns_again_and_keeps_one(
+    open_notebook: OpenNotebook, server: RawServer
+) -> None:
+    server.play(answer(*["word "] * 40, pause_s=0.1))
+    notebook = open_comparison(open_notebook)
+    notebook.begin(1)
+    notebook.wait_text(1, "word word word")
+    notebook.save()
+    notebook.reload()
+    columns = notebook.output(1).locator(".holysheep-column")
+    notebook.wait(lambda: columns.count() == 3)
+    notebook.wait(lambda: notebook.output(1).get_by_role("button", name="Keep").count() == 3)
+    assert [text.split() for text in columns.locator(".holysheep-text").all_inner_texts()] == [["word"] * 40] * 3
+    columns.nth(2).get_by_role("button", name="Keep three").click()
+    notebook.wait(lambda: notebook.widget(1).count() == 0)
+    notebook.wait_text(1, "three · kept")
+    assert WIDGET_VIEW not in notebook.save().cells[1].outputs[0].data
