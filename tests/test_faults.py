@@ -125,7 +125,7 @@ OVER_SSE = [
         "half a surrogate pair", [sse_head(), chunk("So far\ud83d\ude00 \ud800!"), END, DONE], text="So far😀 \ufffd!"
     ),
     Fault("a gzip body", [GZIPPED, gzip.compress(WHOLE)]),
-    Fault("slow drip, byte by byte", [sse_head(), *in_bytes(WHOLE, 0.002)], idle_timeout_s=0.3),
+    Fault("slow drip, byte by byte", [sse_head(), *in_bytes(WHOLE, 0.002)], idle_timeout_s=1.0),
     Fault("1 million empty events", [sse_head(), chunk("So "), b"data:\n\n" * 1_000_000, chunk("far"), END, DONE]),
     Fault("events that say nothing", [sse_head(), b"retry: 5\n\nid: 1\n\nevent: ping\n\ndata: {}\n\n", WHOLE]),
     # What is in it
@@ -244,7 +244,7 @@ def refuse_first(status: int, body: str = "{}") -> dict[str, Any]:
 OVER_WS = [
     # How messages may be written
     Fault("binary frames", [Message(SO_FAR.content.encode()), Message(SAID_DONE.content.encode())]),  # type: ignore[union-attr]
-    Fault("slow drip in fragments", [Message(list(str(SO_FAR.content)), 0.005), SAID_DONE], idle_timeout_s=0.3),
+    Fault("slow drip in fragments", [Message(list(str(SO_FAR.content)), 0.005), SAID_DONE], idle_timeout_s=1.5),
     Fault(
         "half a surrogate pair", [say(type="content_block", content="So far\ud800!"), SAID_DONE], text="So far\ufffd!"
     ),
