@@ -157,6 +157,7 @@ class Run:
         self._listeners: list[Callable[[Event | None], None]] = []
         self.ended: concurrent.futures.Future[None] = concurrent.futures.Future()
         self._task: asyncio.Task[None] | None = None
+        self._cancel_again: asyncio.TimerHandle | None = None
         self._stop_reason = ""
         self._resumed_after = ""
         self._tally = Tally(self.turn, self.timing, meter or Meter(), request.model)
@@ -394,7 +395,8 @@ class Run:
         """Before Python 3.12 `asyncio.wait_for` swallows a cancellation that comes together with its result."""
         if not task.done():
             task.cancel()
-            asyncio.get_running_loop().call_later(_STOP_AGAIN_S, self._cancel_until_done, task)
+            loop = asyncio.get_running_loop()
+            self._cancel_again = loop.call_later(_STOP_AGAIN_S, self._cancel_until_done, task)
 
     def note_request(self) -> None:
         """A request of this run is about to be made. Raises `BudgetError` if it must not be."""
@@ -497,6 +499,9 @@ class Run:
             self._tell_views("update", ops)
         self.status = state
         self._task = None
+        if self._cancel_again is not None:
+            self._cancel_again.cancel()
+            self._cancel_again = None
         self._tell_views("end")
         for listener in tuple(self._listeners):
             listener(None)

@@ -327,7 +327,7 @@ def own_kernel(folder: Path, server: RawServer, **env: str) -> LiveKernel:
     return LiveKernel(folder, {**inherited, **names, **env})
 
 
-@pytest.mark.parametrize("module", ["view/frozen.py", "view/widget.py", "run.py", "chat.py", "kernel.py"])
+@pytest.mark.parametrize("module", ["view/frozen.py", "view/widget.py", "run.py", "chat.py", "kernel/stream.py"])
 def test_a_module_edited_under_autoreload_leaves_cells_working(tmp_path: Path, server: RawServer, module: str) -> None:
     source = Path(holysheep_nb.__file__).parent
     copy = tmp_path / "copy" / "holysheep_nb"
