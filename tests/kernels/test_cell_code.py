@@ -191,11 +191,11 @@ def test_a_cell_run_again_replaces_its_own_exchange(kernel: LiveKernel, server: 
 def test_the_magic_line_and_the_prompt_are_sent_as_they_are(kernel: LiveKernel, server: RawServer) -> None:
     server.play(answer("A"))
     kernel.run("x = 1\n")
-    kernel.run('%%holysheep -s "{x} $x" -o stop \'["}"]\'\n  {x} $x\n\n  `{{y}}` "quoted" \\n')
+    kernel.run('%%holysheep -s "{x} $x" -o stop \'["}"]\'\n  {x} $x\n\n  `{y}` "quoted" \\n')
     body = server.asked[0].json
     assert body["messages"] == [
         {"role": "system", "content": "{x} $x"},
-        {"role": "user", "content": '  {x} $x\n\n  `{{y}}` "quoted" \\n'},
+        {"role": "user", "content": '  {x} $x\n\n  `{y}` "quoted" \\n'},
     ]
     assert body["stop"] == ["}"]
 
