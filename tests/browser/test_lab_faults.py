@@ -85,7 +85,7 @@ def test_a_second_tab_shows_the_answer_and_both_are_frozen(
     try:
         tab.goto(lab.address(notebook.name))
         tab.wait_for_selector(".jp-Notebook .jp-Cell")
-        notebook.wait(lambda: TEXT in shown_in(tab), 40, "the second tab is not complete")
+        notebook.wait(lambda: TEXT in shown_in(tab), 90, "the second tab is not complete")
         notebook.wait_text(1, TEXT)
         for page in (notebook.page, tab):
             notebook.wait(lambda: page.locator(".holysheep").count() == 0, 10, "a widget stays")  # noqa: B023
