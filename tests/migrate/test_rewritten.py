@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from migrate_snippets import CORPUS, MODELS, read_snippet
 from raw_server import RawServer, answer, json_answer
 
+from holysheep_nb.local import Gateway, start_gateway
 from holysheep_nb.migrate.scan import scan_file
 
 HOLYSHEEP = "hs-test-key-0123456789"
@@ -54,7 +58,7 @@ def run(source: str) -> str:
     return printed.getvalue()
 
 
-def rewritten(name: str, server: RawServer) -> str:
+def rewritten(name: str, server: RawServer | Gateway) -> str:
     """A script of the corpus, rewritten to go to the server."""
     snippet = read_snippet(CORPUS / f"{name}.py.txt")
     _, change = scan_file(Path(snippet.name), snippet.content, MODELS, server.base_url)
@@ -62,7 +66,7 @@ def rewritten(name: str, server: RawServer) -> str:
     return change.new.decode() + CALLS.get(name, "")
 
 
-def original(name: str, server: RawServer) -> str:
+def original(name: str, server: RawServer | Gateway) -> str:
     """The script as it was, but for the host, which is not here."""
     before = read_snippet(CORPUS / f"{name}.py.txt").before
     return before.replace("https://api.openai.com/v1", server.base_url) + CALLS.get(name, "")
@@ -92,3 +96,30 @@ def test_the_order_of_a_system_prompt_carries_over(server: RawServer) -> None:
     assert body["messages"][0] == {"role": "system", "content": "You are a poet."}
     assert body["stop"] == ["END"]
     assert body["model"] == "claude-sonnet-4.5"
+
+
+# The gateway names what it plays: a script is never taken for a model.
+MODEL = re.compile(r"gpt-[\w.-]*\w")
+
+
+@pytest.fixture(scope="module")
+def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    script = tmp_path_factory.mktemp("script") / "answers.json"
+    script.write_text(json.dumps({"models": {"script-say": {"answers": [{"text": "Hé, you", "deltas_per_s": 0}]}}}))
+    with start_gateway("script", script=script) as running:
+        yield running
+
+
+@pytest.mark.parametrize("name", [each for each in [*STREAMING, *WHOLE_ANSWERS] if not each.startswith("anthropic")])
+def test_rewritten_code_runs_against_the_local_gateway_as_it_did_before(
+    name: str, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("HOLYSHEEP_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.setenv(variable, gateway.key)
+    for variable in ("HOLYSHEEP_BASE_URL", "OPENAI_BASE_URL"):
+        monkeypatch.setenv(variable, gateway.base_url)
+    after = run(MODEL.sub("script-say", rewritten(name, gateway)))
+    assert "Hé, you" in after
+    # A key that stands in the code is one that the gateway does not know.
+    before = re.sub(r'"sk-[^"]*"', repr(gateway.key), original(name, gateway))
+    assert run(MODEL.sub("script-say", before)) == after
